@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn rescaling_is_exact_or_refused() {
-        assert_eq!(Number::new(144_680_3, -1).at_exponent(-4), Some(1_446_803_000));
+        assert_eq!(Number::new(1_446_803, -1).at_exponent(-4), Some(1_446_803_000));
         assert_eq!(Number::new(150, -2).at_exponent(-1), Some(15));
         assert_eq!(Number::new(155, -2).at_exponent(-1), None);
         assert_eq!(Number::new(i64::MAX, 0).at_exponent(-1), None);
