@@ -1,2 +1,71 @@
-//! Tasks of this workspace: `cargo xtask help`.
-fn main() {}
+//! The tasks of this workspace: `cargo xtask help`.
+//!
+//! `cargo xtask test` is the one command that passes all tests; what CI runs is the same. Each task is one module,
+//! and a task that is also a step of `test` returns an [`Outcome`]: passed, or not checked and why. A step that
+//! could not be checked is never shown as passed.
+mod bare_metal;
+mod deny;
+mod place;
+mod shell;
+mod step;
+mod test;
+mod tidy;
+mod tools;
+
+use anyhow::{Result, bail};
+use place::Place;
+use std::process::ExitCode;
+use step::Outcome;
+
+const HELP: &str = "\
+Tasks of this workspace.
+
+  cargo xtask test [STEP...]      all tests, or only the named steps; `cargo xtask test --list` names them
+  cargo xtask tidy                the rules that no compiler checks: who may use whom, file names and lengths, ...
+  cargo xtask deny                licences, bans, sources and advisories of all dependencies
+  cargo xtask bare-metal          build for the microcontroller target and run it in an emulator
+  cargo xtask help                this text
+
+Tools that are not part of Rust (an emulator, valgrind, cargo-deny) are installed when they are missing: Debian
+packages when you are root, cargo-deny from crates.io. They are kept in $METERGATE_CACHE, by default
+~/.cache/metergate, so that all checkouts share them.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let mut words = arguments.iter().map(String::as_str);
+    let task = words.next().unwrap_or("help");
+    let rest: Vec<&str> = words.collect();
+    let alone = |step: fn(&Place) -> Result<Outcome>| -> Result<()> {
+        if let Some(word) = rest.first() {
+            bail!("`{task}` takes no argument, found `{word}`");
+        }
+        match step(&Place::find()?)? {
+            Outcome::Passed(note) => println!("ok: {note}"),
+            Outcome::NotChecked(why) => println!("not checked: {why}"),
+        }
+        Ok(())
+    };
+    match task {
+        "help" | "--help" | "-h" => print!("{HELP}"),
+        "test" => return test::run(&rest),
+        "tidy" => return alone(tidy::check),
+        "deny" => {
+            alone(deny::rules)?;
+            return alone(deny::advisories);
+        }
+        "bare-metal" => return alone(bare_metal::check),
+        other => bail!("no task is named `{other}`; `cargo xtask help` lists them"),
+    }
+    Ok(())
+}

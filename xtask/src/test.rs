@@ -1,0 +1,111 @@
+//! `cargo xtask test`: every check of this project, one after the other, and a table at the end.
+use crate::place::Place;
+use crate::shell::{cargo_in, run as sh, which};
+use crate::step::{self, Outcome, Step};
+use crate::{bare_metal, deny, tidy, tools};
+use anyhow::{Result, bail};
+
+/// All steps, the quick ones first.
+const STEPS: &[Step] = &[
+    Step { name: "tools", what: "install or name what is missing on this machine", run: tools::install },
+    Step { name: "format", what: "all sources are formatted", run: format },
+    Step { name: "tidy", what: "the rules that no compiler checks", run: tidy::check },
+    Step { name: "clippy", what: "no compiler or clippy warning, all targets", run: clippy },
+    Step { name: "tests", what: "all unit and integration tests", run: tests },
+    Step { name: "doctests", what: "the examples in doc comments", run: doctests },
+    Step { name: "docs", what: "documentation builds without a warning", run: docs },
+    Step { name: "examples", what: "every example runs", run: examples },
+    Step {
+        name: "bare-metal",
+        what: "no_std crates and the firmware for a microcontroller, run in an emulator",
+        run: bare_metal::check,
+    },
+    Step { name: "deny", what: "licences, bans and sources of all dependencies", run: deny::rules },
+    Step { name: "advisories", what: "no dependency has a known vulnerability", run: deny::advisories },
+];
+
+/// Runs all steps, or the named ones.
+///
+/// # Errors
+/// When a step failed, after all have run, or when no step has the name.
+pub(crate) fn run(names: &[&str]) -> Result<()> {
+    if names.contains(&"--list") {
+        for step in STEPS {
+            println!("{:<12} {}", step.name, step.what);
+        }
+        return Ok(());
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        match STEPS.iter().find(|step| step.name == *name) {
+            Some(step) => chosen.push(step),
+            None => bail!("no step is named `{name}`; `cargo xtask test --list` names them"),
+        }
+    }
+    if chosen.is_empty() {
+        chosen.extend(STEPS);
+    }
+    let place = Place::find()?;
+    let done: Vec<_> =
+        chosen.iter().enumerate().map(|(at, step)| step::run(step, at + 1, chosen.len(), &place)).collect();
+    let (table, good) = step::summary(&done);
+    print!("{table}");
+    if !good {
+        bail!("a step failed");
+    }
+    Ok(())
+}
+
+fn format(place: &Place) -> Result<Outcome> {
+    sh(&mut cargo_in(place, &["fmt", "--all", "--check"]))?;
+    for own in ["firmware", "fuzz"] {
+        let folder = place.root.join(own);
+        if folder.join("Cargo.toml").exists() {
+            sh(cargo_in(place, &["fmt", "--all", "--check"]).current_dir(folder))?;
+        }
+    }
+    Ok(Outcome::PASSED)
+}
+
+fn clippy(place: &Place) -> Result<Outcome> {
+    sh(&mut cargo_in(
+        place,
+        &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+    ))?;
+    Ok(Outcome::PASSED)
+}
+
+/// Unit and integration tests, with nextest where it is installed: it names slow tests and isolates crashes.
+fn tests(place: &Place) -> Result<Outcome> {
+    if which("cargo-nextest").is_some() {
+        sh(&mut cargo_in(place, &["nextest", "run", "--workspace", "--all-features", "--no-fail-fast"]))?;
+        return Ok(Outcome::PASSED);
+    }
+    let arguments = ["test", "--workspace", "--all-features", "--no-fail-fast", "--lib", "--bins", "--tests"];
+    sh(&mut cargo_in(place, &arguments))?;
+    Ok(Outcome::Passed("by cargo test; cargo-nextest is not installed".to_owned()))
+}
+
+fn doctests(place: &Place) -> Result<Outcome> {
+    sh(&mut cargo_in(place, &["test", "--workspace", "--all-features", "--doc", "--quiet"]))?;
+    Ok(Outcome::PASSED)
+}
+
+fn docs(place: &Place) -> Result<Outcome> {
+    // The binaries' documentation would collide with their libraries'; libraries are what others read.
+    let arguments = ["doc", "--workspace", "--lib", "--no-deps", "--all-features", "--quiet"];
+    sh(cargo_in(place, &arguments).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Outcome::PASSED)
+}
+
+/// Examples take no argument and end by themselves, so that running them is a test.
+fn examples(place: &Place) -> Result<Outcome> {
+    let all = place.targets("example");
+    for (package, example) in &all {
+        sh(&mut cargo_in(
+            place,
+            &["run", "--quiet", "--package", package, "--all-features", "--example", example],
+        ))?;
+    }
+    Ok(Outcome::Passed(format!("{} examples", all.len())))
+}

@@ -1,0 +1,70 @@
+//! Programs that are not part of Rust: found, installed as Debian packages when root, or named in a sentence.
+use crate::place::Place;
+use crate::shell::{is_root, run, which};
+use crate::step::Outcome;
+use crate::{bare_metal, deny};
+use anyhow::Result;
+use std::process::Command;
+
+/// A program and the Debian package that brings it.
+pub(crate) struct Tool {
+    program: &'static str,
+    package: &'static str,
+    /// What cannot be checked without it.
+    need: &'static str,
+}
+
+/// Counts instructions.
+pub(crate) const VALGRIND: Tool =
+    Tool { program: "valgrind", package: "valgrind", need: "the instruction gates" };
+/// Emulates a RISC-V board without an operating system.
+pub(crate) const QEMU: Tool =
+    Tool { program: "qemu-system-riscv32", package: "qemu-system-misc", need: "the bare-metal run" };
+/// Compiles the fuzzing engine.
+pub(crate) const CXX: Tool = Tool { program: "c++", package: "g++", need: "the fuzz targets" };
+
+const TOOLS: [Tool; 3] = [VALGRIND, QEMU, CXX];
+
+impl Tool {
+    /// Nothing when the program is there, otherwise the sentence that says what to do.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let Self { program, package, need } = self;
+        which(program)
+            .is_none()
+            .then(|| format!("{need} need `{program}`: install it with `sudo apt-get install {package}`"))
+    }
+}
+
+/// Installs what is missing as far as this user may, and names the rest.
+pub(crate) fn install(place: &Place) -> Result<Outcome> {
+    let packages: Vec<&str> =
+        TOOLS.iter().filter(|tool| tool.missing().is_some()).map(|tool| tool.package).collect();
+    let mut named = Vec::new();
+    // Failing here would hide the checks that need no tool: each step says for itself what it lacks.
+    if let Err(error) = debian_packages(&packages) {
+        named.push(format!("{error:#}"));
+    }
+    named.extend(TOOLS.iter().filter_map(Tool::missing));
+    named.extend(bare_metal::Toolchain::get(place).err().map(|error| format!("{error:#}")));
+    named.extend(deny::program(place).err().map(|error| format!("{error:#}")));
+    if named.is_empty() {
+        return Ok(Outcome::PASSED);
+    }
+    Ok(Outcome::NotChecked(named.join("; ")))
+}
+
+/// Installs Debian packages when root.
+///
+/// # Errors
+/// When this is no Debian, when not root, or when apt-get fails.
+pub(crate) fn debian_packages(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    anyhow::ensure!(which("apt-get").is_some(), "no apt-get here; please install: {}", packages.join(" "));
+    anyhow::ensure!(is_root(), "not root; please run `sudo apt-get install {}`", packages.join(" "));
+    run(Command::new("apt-get").args(["update", "-qq"]))?;
+    // Never takes away what somebody installed: a conflict is an error to read, not a surprise.
+    let arguments = ["install", "-y", "-qq", "--no-install-recommends", "--no-remove"];
+    run(Command::new("apt-get").args(arguments).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
+}
