@@ -63,7 +63,7 @@ impl Number {
     /// ```
     /// use metergate_reading::Number;
     ///
-    /// let energy = Number::new(54_321_1234, -4);
+    /// let energy = Number::new(543_211_234, -4);
     /// assert_eq!(energy.at_exponent(-5), Some(5_432_112_340));
     /// assert_eq!(energy.at_exponent(0), None, "54321 would lose the decimals");
     /// ```
