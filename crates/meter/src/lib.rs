@@ -34,6 +34,7 @@ pub mod models;
 pub mod p1;
 pub mod security;
 pub mod sml;
+pub mod verdict;
 
 pub use conversation::Conversation;
 pub use event::{Event, Flags, Security, SecurityHeader, Telegram};
