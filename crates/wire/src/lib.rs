@@ -21,6 +21,9 @@
 extern crate std;
 
 pub mod checksum;
+pub mod dlms;
+pub mod hdlc;
+pub mod mbus;
 mod scan;
 mod slice;
 

@@ -1,0 +1,820 @@
+//! A-XDR: the values of COSEM attributes (IEC 61334-6; the Data choice of IEC 62056-6-2 and the Blue Book, 4.1.5).
+//!
+//! ```text
+//! tag | value                                02 | 03 | element | element | element     structure of 3
+//! 06  | 00 00 05 28        double-long-unsigned 1320
+//! 09  | 06 | 01 00 01 08 00 FF               octet-string of 6 bytes
+//! 13  | type description | length | contents    compact-array: the description once, then bare values
+//! ```
+//!
+//! [`Data::validate`] walks a value once, to the last byte, with limits on nesting and count. What it returns is read
+//! lazily and without errors afterwards: [`Data::value`] with the iterator [`Items`] for nested use, [`Data::walk`] flat.
+use core::fmt;
+
+use super::date_time::{Date, DateTime, Time};
+use super::{LengthError, length};
+use crate::{Reader, Short};
+
+/// Deepest nesting of arrays and structures that is read. The deepest known push (array of profile entries of
+/// structures with scaler and unit) has 5.
+pub const DEPTH_MAX: usize = 8;
+/// Most elements in one compact array, where an element can take no bytes at all. A day of quarter hours with ten
+/// columns has 960. Elsewhere each element takes a byte, and the length of the message is the limit.
+pub const COMPACT_ELEMENTS_MAX: usize = 4096;
+
+mod tag {
+    pub(in crate::dlms) const NULL: u8 = 0x00;
+    pub(in crate::dlms) const ARRAY: u8 = 0x01;
+    pub(in crate::dlms) const STRUCTURE: u8 = 0x02;
+    pub(in crate::dlms) const BOOL: u8 = 0x03;
+    pub(in crate::dlms) const BIT_STRING: u8 = 0x04;
+    pub(in crate::dlms) const I32: u8 = 0x05;
+    pub(in crate::dlms) const U32: u8 = 0x06;
+    pub(in crate::dlms) const OCTETS: u8 = 0x09;
+    pub(in crate::dlms) const VISIBLE: u8 = 0x0A;
+    pub(in crate::dlms) const UTF8: u8 = 0x0C;
+    pub(in crate::dlms) const BCD: u8 = 0x0D;
+    pub(in crate::dlms) const I8: u8 = 0x0F;
+    pub(in crate::dlms) const I16: u8 = 0x10;
+    pub(in crate::dlms) const U8: u8 = 0x11;
+    pub(in crate::dlms) const U16: u8 = 0x12;
+    pub(in crate::dlms) const COMPACT_ARRAY: u8 = 0x13;
+    pub(in crate::dlms) const I64: u8 = 0x14;
+    pub(in crate::dlms) const U64: u8 = 0x15;
+    pub(in crate::dlms) const ENUM: u8 = 0x16;
+    pub(in crate::dlms) const F32: u8 = 0x17;
+    pub(in crate::dlms) const F64: u8 = 0x18;
+    pub(in crate::dlms) const DATE_TIME: u8 = 0x19;
+    pub(in crate::dlms) const DATE: u8 = 0x1A;
+    pub(in crate::dlms) const TIME: u8 = 0x1B;
+    pub(in crate::dlms) const DONT_CARE: u8 = 0xFF;
+}
+pub(in crate::dlms) use tag::*;
+
+/// One value, borrowed from the message. The names are those of Rust where Rust has the type; the standard's follow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// null-data (00).
+    Null,
+    /// array (01).
+    Array(Items<'a>),
+    /// structure (02).
+    Structure(Items<'a>),
+    /// boolean (03); every byte but 0 is true.
+    Bool(bool),
+    /// bit-string (04), the first bit is the highest of the first byte.
+    BitString {
+        /// Number of bits.
+        bits: usize,
+        /// The bytes that hold them.
+        bytes: &'a [u8],
+    },
+    /// double-long (05).
+    I32(i32),
+    /// double-long-unsigned (06).
+    U32(u32),
+    /// octet-string (09).
+    Octets(&'a [u8]),
+    /// visible-string (0A); the bytes are ASCII by the standard, which is not checked.
+    Visible(&'a [u8]),
+    /// utf8-string (0C); not checked.
+    Utf8(&'a [u8]),
+    /// bcd (0D): two digits in a byte, or a count, as the attribute says.
+    Bcd(u8),
+    /// integer (0F).
+    I8(i8),
+    /// long (10).
+    I16(i16),
+    /// unsigned (11).
+    U8(u8),
+    /// long-unsigned (12).
+    U16(u16),
+    /// compact-array (13).
+    CompactArray(CompactArray<'a>),
+    /// long64 (14).
+    I64(i64),
+    /// long64-unsigned (15). Numbers above `i64::MAX` are refused.
+    U64(u64),
+    /// enum (16): a unit, for one.
+    Enum(u8),
+    /// float32 (17).
+    F32(f32),
+    /// float64 (18).
+    F64(f64),
+    /// date-time (19). Most meters send an octet-string of 12 bytes in its place.
+    DateTime(DateTime),
+    /// date (1A).
+    Date(Date),
+    /// time (1B).
+    Time(Time),
+    /// dont-care (FF).
+    DontCare,
+}
+
+impl<'a> Value<'a> {
+    /// The number in any of the eight integer types; `None` for every other type, enum and bcd included.
+    #[must_use]
+    #[inline]
+    pub fn integer(&self) -> Option<i64> {
+        Some(match *self {
+            Self::I8(value) => i64::from(value),
+            Self::I16(value) => i64::from(value),
+            Self::I32(value) => i64::from(value),
+            Self::I64(value) => value,
+            Self::U8(value) => i64::from(value),
+            Self::U16(value) => i64::from(value),
+            Self::U32(value) => i64::from(value),
+            Self::U64(value) => i64::try_from(value).ok()?,
+            _ => return None,
+        })
+    }
+
+    /// The bytes of an octet-string, visible-string or utf8-string.
+    #[must_use]
+    pub const fn octets(&self) -> Option<&'a [u8]> {
+        match *self {
+            Self::Octets(bytes) | Self::Visible(bytes) | Self::Utf8(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The elements of an array, structure or compact array.
+    #[must_use]
+    pub const fn items(&self) -> Option<Items<'a>> {
+        match *self {
+            Self::Array(items) | Self::Structure(items) => Some(items),
+            Self::CompactArray(array) => Some(array.items()),
+            _ => None,
+        }
+    }
+}
+
+/// A compact array: one type description for all elements, then their bare contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompactArray<'a> {
+    description: &'a [u8],
+    contents: &'a [u8],
+}
+
+impl<'a> CompactArray<'a> {
+    /// The type description: a tag, or the tag and the count of an array or structure and the descriptions inside.
+    #[must_use]
+    pub const fn description(&self) -> &'a [u8] {
+        self.description
+    }
+
+    /// The contents of the elements without tags.
+    #[must_use]
+    pub const fn contents(&self) -> &'a [u8] {
+        self.contents
+    }
+
+    /// The elements.
+    #[must_use]
+    pub const fn items(&self) -> Items<'a> {
+        Items { data: self.contents, left: usize::MAX, types: Types::Each(self.description) }
+    }
+}
+
+/// Where the types of elements stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Types<'a> {
+    /// In front of each element.
+    Tagged,
+    /// In a description that fits each element: an array inside a compact array, or the compact array itself.
+    Each(&'a [u8]),
+    /// In one description after the other: a structure inside a compact array.
+    InTurn(&'a [u8]),
+}
+
+/// The elements of an array, structure or compact array, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Items<'a> {
+    /// From the next element on, beyond the last one.
+    data: &'a [u8],
+    /// Elements left; `usize::MAX` when they go on to the end of `data`.
+    left: usize,
+    types: Types<'a>,
+}
+
+impl<'a> Items<'a> {
+    /// Number of elements left. Counts the elements of a compact array one by one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        if self.left == usize::MAX { self.count() } else { self.left }
+    }
+
+    /// True when no element is left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.left == 0 || (self.left == usize::MAX && self.data.is_empty())
+    }
+
+    /// The bytes behind the last element.
+    fn end(mut self) -> &'a [u8] {
+        while self.next().is_some() {}
+        self.data
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Value<'a>> {
+        if self.is_empty() {
+            return None;
+        }
+        let value = match &mut self.types {
+            Types::Tagged => tagged(&mut self.data)?,
+            Types::Each(description) => packed(&mut { *description }, &mut self.data)?,
+            Types::InTurn(descriptions) => packed(descriptions, &mut self.data)?,
+        };
+        if let Value::Array(children) | Value::Structure(children) = value {
+            self.data = children.end();
+        }
+        if self.left != usize::MAX {
+            self.left -= 1;
+        }
+        Some(value)
+    }
+}
+
+/// All values of a message in the order of the bytes: an array or structure, then its elements.
+#[derive(Debug, Clone, Copy)]
+pub struct Walk<'a> {
+    data: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = Value<'a>;
+
+    /// The next value. The elements of an array or structure come after it; those of a compact array do not.
+    #[inline]
+    fn next(&mut self) -> Option<Value<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let value = tagged(&mut self.data)?;
+        if let Value::Array(children) | Value::Structure(children) = &value {
+            self.left += children.left;
+        }
+        Some(value)
+    }
+}
+
+/// Reads a tag and its value; stands behind the count of an array or structure afterwards.
+#[inline]
+fn tagged<'a>(data: &mut &'a [u8]) -> Option<Value<'a>> {
+    let (&found, rest) = data.split_first()?;
+    *data = rest;
+    match found {
+        ARRAY => {
+            let left = take_length(data)?;
+            Some(Value::Array(Items { data, left, types: Types::Tagged }))
+        }
+        STRUCTURE => {
+            let left = take_length(data)?;
+            Some(Value::Structure(Items { data, left, types: Types::Tagged }))
+        }
+        COMPACT_ARRAY => {
+            let mut after = *data;
+            skip_description(&mut after)?;
+            let description = data.get(..data.len() - after.len())?;
+            *data = after;
+            Some(Value::CompactArray(CompactArray { description, contents: take_string(data)? }))
+        }
+        _ => simple(found, data),
+    }
+}
+
+/// Reads a bare value whose type stands in `description`, and moves on behind both. Of an array or structure the value
+/// stays unread, as its elements are.
+fn packed<'a>(description: &mut &'a [u8], data: &mut &'a [u8]) -> Option<Value<'a>> {
+    match **description {
+        [ARRAY, high, low, ref element @ ..] => {
+            skip_description(description)?;
+            let left = usize::from(u16::from_be_bytes([high, low]));
+            Some(Value::Array(Items { data, left, types: Types::Each(element) }))
+        }
+        [STRUCTURE, count, ref elements @ ..] => {
+            skip_description(description)?;
+            let left = usize::from(count);
+            Some(Value::Structure(Items { data, left, types: Types::InTurn(elements) }))
+        }
+        [found, ref rest @ ..] => {
+            *description = rest;
+            simple(found, data)
+        }
+        [] => None,
+    }
+}
+
+/// Reads a value that is no array, structure or compact array.
+#[inline]
+fn simple<'a>(found: u8, data: &mut &'a [u8]) -> Option<Value<'a>> {
+    Some(match found {
+        NULL => Value::Null,
+        BOOL => Value::Bool(take::<1>(data)? != [0]),
+        BIT_STRING => {
+            let bits = take_length(data)?;
+            Value::BitString { bits, bytes: take_slice(data, bits.div_ceil(8))? }
+        }
+        I32 => Value::I32(i32::from_be_bytes(take(data)?)),
+        U32 => Value::U32(u32::from_be_bytes(take(data)?)),
+        OCTETS => Value::Octets(take_string(data)?),
+        VISIBLE => Value::Visible(take_string(data)?),
+        UTF8 => Value::Utf8(take_string(data)?),
+        BCD => Value::Bcd(u8::from_be_bytes(take(data)?)),
+        I8 => Value::I8(i8::from_be_bytes(take(data)?)),
+        I16 => Value::I16(i16::from_be_bytes(take(data)?)),
+        U8 => Value::U8(u8::from_be_bytes(take(data)?)),
+        U16 => Value::U16(u16::from_be_bytes(take(data)?)),
+        I64 => Value::I64(i64::from_be_bytes(take(data)?)),
+        U64 => Value::U64(u64::from_be_bytes(take(data)?)),
+        ENUM => Value::Enum(u8::from_be_bytes(take(data)?)),
+        F32 => Value::F32(f32::from_be_bytes(take(data)?)),
+        F64 => Value::F64(f64::from_be_bytes(take(data)?)),
+        DATE_TIME => Value::DateTime(DateTime::new(take(data)?)),
+        DATE => Value::Date(Date::new(take(data)?)),
+        TIME => Value::Time(Time::new(take(data)?)),
+        DONT_CARE => Value::DontCare,
+        _ => return None,
+    })
+}
+
+#[inline]
+fn take<const N: usize>(data: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = data.split_first_chunk()?;
+    *data = rest;
+    Some(*head)
+}
+
+#[inline]
+fn take_slice<'a>(data: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
+    let (head, rest) = data.split_at_checked(len)?;
+    *data = rest;
+    Some(head)
+}
+
+#[inline]
+fn take_length(data: &mut &[u8]) -> Option<usize> {
+    if let Some((&short @ 0..=0x7F, rest)) = data.split_first() {
+        *data = rest;
+        return Some(usize::from(short));
+    }
+    let mut reader = Reader::new(data);
+    let len = length(&mut reader).ok()?;
+    *data = reader.rest();
+    Some(len)
+}
+
+#[inline]
+fn take_string<'a>(data: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = take_length(data)?;
+    take_slice(data, len)
+}
+
+/// Moves on behind a type description that was validated.
+fn skip_description(description: &mut &[u8]) -> Option<()> {
+    match take::<1>(description)? {
+        [ARRAY] => {
+            take::<2>(description)?;
+            skip_description(description)
+        }
+        [STRUCTURE] => {
+            let [count] = take::<1>(description)?;
+            (0..count).try_for_each(|_| skip_description(description))
+        }
+        _ => Some(()),
+    }
+}
+
+/// One value that was walked to its last byte; reading it cannot fail any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Data<'a>(&'a [u8]);
+
+impl<'a> Data<'a> {
+    /// Walks `bytes`, which must be exactly one value.
+    ///
+    /// Takes time in proportion to the length of `bytes`, plus at most [`COMPACT_ELEMENTS_MAX`] elements for each compact
+    /// array.
+    ///
+    /// # Errors
+    /// See [`Error`]; each variant names its offset in `bytes`.
+    ///
+    /// ```
+    /// use metergate_wire::dlms::axdr::{Data, Error, Value};
+    ///
+    /// let data = Data::validate(&[0x02, 0x02, 0x0F, 0xFF, 0x16, 0x23])?;
+    /// let scaler_unit: Vec<_> = data.value().items().expect("a structure").collect();
+    /// assert_eq!(scaler_unit, [Value::I8(-1), Value::Enum(35)]);
+    /// assert_eq!(Data::validate(&[0x0F, 0xFF, 0x16]), Err(Error::Trailing { at: 2 }));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn validate(bytes: &'a [u8]) -> Result<Self, Error> {
+        Self::validate_at(bytes, 0)
+    }
+
+    /// Walks `bytes`, which stand at offset `at` of something larger; errors name that offset.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn validate_at(bytes: &'a [u8], at: usize) -> Result<Self, Error> {
+        let mut reader = Reader::at_offset(bytes, at);
+        validate(&mut reader)?;
+        if reader.is_empty() { Ok(Self(bytes)) } else { Err(Error::Trailing { at: reader.at() }) }
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> Value<'a> {
+        // What was validated is read in full; null stands for the impossible.
+        tagged(&mut { self.0 }).unwrap_or(Value::Null)
+    }
+
+    /// The value, and if it is an array or structure all that is inside, in the order of the bytes.
+    #[must_use]
+    pub const fn walk(&self) -> Walk<'a> {
+        Walk { data: self.0, left: 1 }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// Walks one value without recursion; the counts of the lists around it stand in a small array.
+fn validate(reader: &mut Reader<'_>) -> Result<(), Error> {
+    let mut around = [0_usize; DEPTH_MAX];
+    let mut depth = 0_usize;
+    let mut left = 1_usize;
+    loop {
+        while left == 0 {
+            let Some(below) = depth.checked_sub(1) else { return Ok(()) };
+            depth = below;
+            left = around.get(depth).copied().unwrap_or_default();
+        }
+        left -= 1;
+        let at = reader.at();
+        match reader.u8()? {
+            ARRAY | STRUCTURE => {
+                let count = length(reader)?;
+                let have = reader.rest().len();
+                if count > have {
+                    return Err(Error::Count { at, count, have });
+                }
+                *around.get_mut(depth).ok_or(Error::TooDeep { at })? = left;
+                depth += 1;
+                left = count;
+            }
+            COMPACT_ARRAY => validate_compact_array(reader, at)?,
+            found => validate_simple(found, reader, at)?,
+        }
+    }
+}
+
+/// Walks a value that is no array, structure or compact array.
+#[inline]
+fn validate_simple(found: u8, reader: &mut Reader<'_>, at: usize) -> Result<(), Error> {
+    let len = match found {
+        NULL | DONT_CARE => return Ok(()),
+        U32 | I32 | F32 | TIME => 4,
+        U16 | I16 => 2,
+        U8 | I8 | ENUM | BOOL | BCD => 1,
+        OCTETS | VISIBLE | UTF8 => length(reader)?,
+        BIT_STRING => length(reader)?.div_ceil(8),
+        I64 | F64 => 8,
+        U64 => {
+            let value = u64::from_be_bytes(reader.array()?);
+            return i64::try_from(value).map(|_| ()).map_err(|_| Error::TooLarge { at, found: value });
+        }
+        DATE_TIME => 12,
+        DATE => 5,
+        found => return Err(Error::Tag { at, found }),
+    };
+    reader.take(len)?;
+    Ok(())
+}
+
+fn validate_compact_array(reader: &mut Reader<'_>, at: usize) -> Result<(), Error> {
+    let before = reader.rest();
+    validate_description(reader, DEPTH_MAX)?;
+    let description = before.get(..before.len() - reader.rest().len()).unwrap_or_default();
+    let len = length(reader)?;
+    let contents_at = reader.at();
+    let mut contents = Reader::at_offset(reader.take(len)?, contents_at);
+    let mut budget = COMPACT_ELEMENTS_MAX;
+    while !contents.is_empty() {
+        validate_packed(&mut { description }, &mut contents, &mut budget, at)?;
+    }
+    Ok(())
+}
+
+/// Walks a type description with at most `depth` levels.
+fn validate_description(reader: &mut Reader<'_>, depth: usize) -> Result<(), Error> {
+    let at = reader.at();
+    let depth = depth.checked_sub(1).ok_or(Error::TooDeep { at })?;
+    match reader.u8()? {
+        ARRAY => {
+            reader.u16_be()?;
+            validate_description(reader, depth)
+        }
+        STRUCTURE => {
+            let count = reader.u8()?;
+            (0..count).try_for_each(|_| validate_description(reader, depth))
+        }
+        // A compact array in a compact array is not allowed.
+        NULL..=BIT_STRING | I32 | U32 | OCTETS | VISIBLE | UTF8 | BCD | I8..=U16 | I64..=TIME | DONT_CARE => {
+            Ok(())
+        }
+        found => Err(Error::Tag { at, found }),
+    }
+}
+
+/// Walks one bare value; its description was validated.
+fn validate_packed(
+    description: &mut &[u8],
+    contents: &mut Reader<'_>,
+    budget: &mut usize,
+    array_at: usize,
+) -> Result<(), Error> {
+    *budget = budget.checked_sub(1).ok_or(Error::Elements { at: array_at, max: COMPACT_ELEMENTS_MAX })?;
+    match **description {
+        [ARRAY, high, low, ref element @ ..] => {
+            for _ in 0..u16::from_be_bytes([high, low]) {
+                validate_packed(&mut { element }, contents, budget, array_at)?;
+            }
+            skip_description(description);
+            Ok(())
+        }
+        [STRUCTURE, count, ref elements @ ..] => {
+            let mut elements = elements;
+            for _ in 0..count {
+                validate_packed(&mut elements, contents, budget, array_at)?;
+            }
+            *description = elements;
+            Ok(())
+        }
+        [found, ref rest @ ..] => {
+            *description = rest;
+            validate_simple(found, contents, contents.at())
+        }
+        [] => Ok(()),
+    }
+}
+
+/// Why bytes are no A-XDR value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error {
+    /// The bytes end inside a value.
+    Short(Short),
+    /// No type has this tag.
+    Tag {
+        /// Offset of the tag.
+        at: usize,
+        /// The tag.
+        found: u8,
+    },
+    /// A length byte of 80, or above 84.
+    LengthForm {
+        /// Offset of the length.
+        at: usize,
+        /// Its first byte.
+        found: u8,
+    },
+    /// An array or structure claims more elements than bytes are left.
+    Count {
+        /// Offset of its tag.
+        at: usize,
+        /// The claimed number of elements.
+        count: usize,
+        /// The bytes left.
+        have: usize,
+    },
+    /// Lists are nested deeper than [`DEPTH_MAX`].
+    TooDeep {
+        /// Offset of the list that is one too deep.
+        at: usize,
+    },
+    /// A compact array has more than [`COMPACT_ELEMENTS_MAX`] elements.
+    Elements {
+        /// Offset of its tag.
+        at: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// A long64-unsigned above `i64::MAX`.
+    TooLarge {
+        /// Offset of the value.
+        at: usize,
+        /// The number.
+        found: u64,
+    },
+    /// Bytes follow the value where nothing may follow.
+    Trailing {
+        /// Offset of the first of them.
+        at: usize,
+    },
+}
+
+impl From<Short> for Error {
+    fn from(short: Short) -> Self {
+        Self::Short(short)
+    }
+}
+
+impl From<LengthError> for Error {
+    fn from(error: LengthError) -> Self {
+        match error {
+            LengthError::Short(short) => Self::Short(short),
+            LengthError::Form { at, found } => Self::LengthForm { at, found },
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(short) => write!(f, "the A-XDR data ends early: {short}"),
+            Self::Tag { at, found } => write!(f, "{found:02X} at byte {at} is the tag of no A-XDR type"),
+            Self::LengthForm { at, found } => {
+                write!(f, "the length at byte {at} begins with {found:02X}, which is no form of a length")
+            }
+            Self::Count { at, count, have } => {
+                write!(f, "the list at byte {at} claims {count} elements, but {have} bytes are left")
+            }
+            Self::TooDeep { at } => {
+                write!(f, "the list at byte {at} is nested deeper than {DEPTH_MAX} levels")
+            }
+            Self::Elements { at, max } => {
+                write!(f, "the compact array at byte {at} has more than {max} elements")
+            }
+            Self::TooLarge { at, found } => {
+                write!(f, "the number {found} at byte {at} is larger than a signed 64-bit number holds")
+            }
+            Self::Trailing { at } => write!(f, "bytes follow the A-XDR data from byte {at} on"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::{Writer, dlms::emit};
+
+    /// One value of every type, nested.
+    fn every_type() -> Vec<u8> {
+        let mut buffer = [0; 512];
+        let mut writer = Writer::new(&mut buffer);
+        let scalars = scalars();
+        emit::structure(&mut writer, scalars.len() + 3).unwrap();
+        for value in &scalars {
+            emit::value(&mut writer, *value).unwrap();
+        }
+        emit::array(&mut writer, 2).unwrap();
+        for scaler in [-1, 2] {
+            emit::structure(&mut writer, 2).unwrap();
+            emit::value(&mut writer, Value::I8(scaler)).unwrap();
+            emit::value(&mut writer, Value::Enum(30)).unwrap();
+        }
+        // Structures of a u16, an array of two i8 and an octet string; two of them.
+        writer.put(&[0x13, 0x02, 0x03, 0x12, 0x01, 0x00, 0x02, 0x0F, 0x09]).unwrap();
+        writer.put(&[0x0C, 0x01, 0x02, 0xFF, 0x01, 0x02, b'a', b'b', 0x03, 0x04, 0x05, 0xFB, 0x00]).unwrap();
+        emit::value(&mut writer, Value::Octets(&[0xC5; 200])).unwrap();
+        writer.written().to_vec()
+    }
+
+    fn scalars() -> Vec<Value<'static>> {
+        let time = [0x07, 0xE1, 0x09, 0x0C, 0x02, 0x17, 0x12, 0x2A, 0xFF, 0x80, 0x00, 0x00];
+        std::vec![
+            Value::Null,
+            Value::Bool(true),
+            Value::BitString { bits: 11, bytes: &[0xAB, 0xC0] },
+            Value::I32(i32::MIN),
+            Value::U32(u32::MAX),
+            Value::Octets(&[1, 0, 1, 8, 0, 255]),
+            Value::Visible(b"Kamstrup_V0001"),
+            Value::Utf8("Zähler".as_bytes()),
+            Value::Bcd(0x42),
+            Value::I8(-128),
+            Value::I16(-29912),
+            Value::U8(255),
+            Value::U16(35624),
+            Value::I64(i64::MIN),
+            Value::U64(0x7FFF_FFFF_FFFF_FFFF),
+            Value::Enum(30),
+            Value::F32(49.98),
+            Value::F64(-0.5),
+            Value::DateTime(DateTime::new(time)),
+            Value::Date(Date::new([0x07, 0xE5, 3, 7, 7])),
+            Value::Time(Time::new([14, 55, 33, 0])),
+            Value::DontCare,
+        ]
+    }
+
+    #[test]
+    fn every_type_comes_back() {
+        let bytes = every_type();
+        let data = Data::validate(&bytes).unwrap();
+        let values: Vec<_> = data.value().items().unwrap().collect();
+        let scalars = scalars();
+        assert_eq!(values[..scalars.len()], scalars[..]);
+        assert_eq!(values.len(), scalars.len() + 3);
+        let pairs: Vec<Vec<_>> =
+            values[scalars.len()].items().unwrap().map(|pair| pair.items().unwrap().collect()).collect();
+        assert_eq!(pairs, [[Value::I8(-1), Value::Enum(30)], [Value::I8(2), Value::Enum(30)]]);
+        let mut buffer = [0; 512];
+        let mut writer = Writer::new(&mut buffer);
+        emit::value(&mut writer, data.value()).unwrap();
+        assert_eq!(writer.written(), bytes);
+    }
+
+    #[test]
+    fn compact_arrays_are_read_by_their_description() {
+        let bytes = every_type();
+        let compact = Data::validate(&bytes).unwrap().value().items().unwrap().nth(23).unwrap();
+        assert_eq!(compact.items().unwrap().len(), 2);
+        let rows: Vec<Vec<_>> = compact.items().unwrap().map(|row| row.items().unwrap().collect()).collect();
+        assert_eq!((rows[0][0], rows[0][2]), (Value::U16(0x0102), Value::Octets(b"ab")));
+        let numbers: Vec<_> = rows[1][1].items().unwrap().collect();
+        assert_eq!(numbers, [Value::I8(5), Value::I8(-5)]);
+        assert_eq!(rows[1][2], Value::Octets(&[]));
+    }
+
+    #[test]
+    fn the_flat_walk_sees_what_the_nested_one_sees() {
+        let bytes = every_type();
+        let data = Data::validate(&bytes).unwrap();
+        let walked: Vec<_> = data.walk().collect();
+        assert_eq!(walked.len(), 1 + 22 + 1 + 2 * 3 + 1 + 1);
+        assert_eq!(walked[1..23], scalars()[..]);
+        assert_eq!(walked.last(), Some(&Value::Octets(&[0xC5; 200])));
+    }
+
+    #[test]
+    fn every_truncation_and_every_longer_one_is_refused() {
+        let bytes = every_type();
+        for end in 0..bytes.len() {
+            assert!(Data::validate(&bytes[..end]).is_err(), "{end}");
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        assert_eq!(Data::validate(&longer), Err(Error::Trailing { at: bytes.len() }));
+    }
+
+    #[test]
+    fn what_is_validated_is_read_to_the_last_byte() {
+        let bytes = every_type();
+        let mut accepted = 0;
+        for at in 0..bytes.len() {
+            for byte in 0..=255 {
+                let mut damaged = bytes.clone();
+                damaged[at] = byte;
+                let Ok(data) = Data::validate(&damaged) else { continue };
+                accepted += 1;
+                let mut walk = data.walk();
+                while walk.next().is_some() {}
+                assert_eq!((walk.left, walk.data.len()), (0, 0), "{at} {byte:02X}");
+                if let Some(items) = data.value().items() {
+                    assert!(items.end().is_empty(), "{at} {byte:02X}");
+                }
+            }
+        }
+        assert!(accepted > 1000, "a changed number is still a number");
+    }
+
+    #[test]
+    fn numbers_beyond_i64_are_refused() {
+        let bytes = [0x15, 0x80, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(Data::validate(&bytes), Err(Error::TooLarge { at: 0, found: 1 << 63 }));
+        assert_eq!(Value::U64(u64::MAX).integer(), None);
+    }
+
+    #[test]
+    fn hostile_nesting_and_counts_take_bounded_work() {
+        let deep = [0x01_u8, 0x01].repeat(5000);
+        assert_eq!(Data::validate(&deep), Err(Error::TooDeep { at: 2 * DEPTH_MAX }));
+        let eight = [&[0x02, 0x01].repeat(DEPTH_MAX)[..], &[0x00]].concat();
+        assert!(Data::validate(&eight).is_ok());
+        let many = [0x01, 0x84, 0xFF, 0xFF, 0xFF, 0xFF, 0x00];
+        assert_eq!(Data::validate(&many), Err(Error::Count { at: 0, count: 0xFFFF_FFFF, have: 1 }));
+        // 65,535 x 65,535 values without bytes.
+        let nothing = [0x13, 0x02, 0x02, 0x01, 0xFF, 0xFF, 0x01, 0xFF, 0xFF, 0x00, 0x0F, 0x01, 0x07];
+        assert_eq!(Data::validate(&nothing), Err(Error::Elements { at: 0, max: COMPACT_ELEMENTS_MAX }));
+        let endless = [0x13, 0x00, 0x01, 0x07];
+        assert_eq!(Data::validate(&endless), Err(Error::Elements { at: 0, max: COMPACT_ELEMENTS_MAX }));
+        let deep = [&[0x13][..], &[0x02, 0x01].repeat(DEPTH_MAX), &[0x11, 0x01, 0x07]].concat();
+        assert_eq!(Data::validate(&deep), Err(Error::TooDeep { at: 1 + 2 * DEPTH_MAX }));
+    }
+
+    #[test]
+    fn free_tags_are_refused_with_their_place() {
+        assert_eq!(Data::validate(&[0x02, 0x01, 0x0E]), Err(Error::Tag { at: 2, found: 0x0E }));
+        assert_eq!(Data::validate(&[0x13, 0x13, 0x00]), Err(Error::Tag { at: 1, found: 0x13 }));
+        assert_eq!(Data::validate(&[0x09, 0x80]), Err(Error::LengthForm { at: 1, found: 0x80 }));
+    }
+}
