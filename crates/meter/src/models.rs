@@ -1,14 +1,23 @@
-//! The meters that are known: one row a model and grid operator.
+//! The meters that are known: one row a model and grid operator, a file a protocol.
+//!
+//! A new meter of a known protocol is a row here, a page in `docs/meters` and a test telegram.
 use crate::{LineSettings, Protocol};
 
-/// What a model needs to be read.
+mod dlms_hdlc;
+mod dlms_mbus;
+mod iec62056_21;
+mod kmp;
+mod p1;
+mod sml;
+
+/// Which keys a meter needs to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
-    /// It speaks plainly.
+    /// None: it speaks plainly.
     None,
-    /// It encrypts: the encryption key is needed.
+    /// The encryption key.
     Encryption,
-    /// It encrypts and authenticates: with the authentication key the tag is checked too.
+    /// The encryption key; with the authentication key the tag is checked too.
     Both,
 }
 
@@ -25,6 +34,19 @@ pub enum Medium {
     Gas,
 }
 
+impl Medium {
+    /// The medium in one lower-case word.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Electricity => "electricity",
+            Self::Heat => "heat",
+            Self::Water => "water",
+            Self::Gas => "gas",
+        }
+    }
+}
+
 /// One model as one grid operator sets it up: the Sagemcom T210-D speaks M-Bus at one and encrypted P1 at another.
 #[derive(Debug, PartialEq)]
 pub struct Model {
@@ -38,7 +60,7 @@ pub struct Model {
     pub operator: Option<&'static str>,
     /// What it speaks.
     pub protocol: Protocol,
-    /// How its line is set.
+    /// How its line is set. For mode C of IEC 62056-21: the speed of the sign-on.
     pub line: LineSettings,
     /// What it measures.
     pub medium: Medium,
@@ -46,28 +68,159 @@ pub struct Model {
     pub keys: Keys,
     /// The layout table that its lists need, if any.
     pub layout: Option<&'static str>,
-    /// How a telegram tells this maker or model.
-    pub signs: &'static [Sign],
+    /// Bytes by which a telegram names this model, as they stand on the line.
+    pub signs: &'static [&'static [u8]],
     /// Deviations from the standard, in a few words each; docs/meters has the page.
     pub quirks: &'static [&'static str],
 }
 
-/// How a telegram tells its maker or model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
-    /// The three letters in the server id or system title.
-    Letters(&'static str),
-    /// The beginning of the identification line of P1 or IEC 62056-21, after the slash.
-    Identification(&'static str),
-    /// The beginning of a register's text: `(obis, text)`.
-    RegisterText(&'static str, &'static str),
+/// All models, by protocol.
+pub fn all() -> impl Iterator<Item = &'static Model> {
+    [sml::MODELS, dlms_mbus::MODELS, dlms_hdlc::MODELS, p1::MODELS, kmp::MODELS, iec62056_21::MODELS]
+        .into_iter()
+        .flatten()
 }
 
-/// All models.
-pub const MODELS: &[Model] = &[];
-
 /// The model of that name.
+///
+/// ```
+/// use metergate_meter::{LineSettings, models};
+///
+/// assert_eq!(models::find("kaifa-ma309m-netz-noe").unwrap().line, LineSettings::M2400_8E1);
+/// assert_eq!(models::find("kaifa"), None, "a maker is no model");
+/// ```
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Model> {
-    MODELS.iter().find(|model| model.name == name)
+    all().find(|model| model.name == name)
+}
+
+/// Who made a meter and, when its telegrams tell, which model it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recognition {
+    /// The maker.
+    pub maker: &'static str,
+    /// The model, when exactly one row fits.
+    pub model: Option<&'static Model>,
+}
+
+/// The three letters of a maker (FLAG association), wherever a protocol puts them.
+const MAKERS: &[(&[u8; 3], &str)] = &[
+    (b"DNT", "Dr. Neuhaus"),
+    (b"DZG", "DZG"),
+    (b"EBZ", "eBZ"),
+    (b"EFR", "EFR"),
+    (b"ELS", "Honeywell (Elster)"),
+    (b"EMH", "EMH"),
+    (b"ESY", "EasyMeter"),
+    (b"HLY", "Holley"),
+    (b"HON", "Honeywell (Elster)"),
+    (b"ISK", "Iskraemeco"),
+    (b"ISk", "Iskraemeco"),
+    (b"ITR", "Itron"),
+    (b"KAM", "Kamstrup"),
+    (b"KFM", "Kaifa"),
+    (b"LGZ", "Landis+Gyr"),
+    (b"SAG", "Sagemcom"),
+    (b"SMS", "Siemens"),
+];
+
+/// What comes directly before a maker's letters, by protocol.
+fn anchors(protocol: Protocol) -> &'static [&'static [u8]] {
+    match protocol {
+        // Server ids (DIN 43863-5 and the older 06), and the manufacturer register: an octet string of three bytes.
+        Protocol::Sml => {
+            &[b"\x0B\x09\x01", b"\x0B\x0A\x01", b"\x0B\x06", b"\x52\xFF\x04", b"\x01\x01\x01\x01\x04"]
+        }
+        // System titles, and logical device names.
+        Protocol::DlmsMbus | Protocol::DlmsHdlc => &[b"\xDB\x08", b"\x09\x10", b"\x0A\x10"],
+        Protocol::P1 => &[b"/", b"\xDB\x08"],
+        Protocol::Iec62056_21 => &[b"/"],
+        Protocol::Kmp => &[],
+    }
+}
+
+/// Names the maker and, if possible, the model that sent these bytes, which are known to be of `protocol`.
+///
+/// `None` when nothing in them tells. Works on damaged and on encrypted telegrams too: what it looks at is not
+/// encrypted.
+#[must_use]
+pub fn recognise(protocol: Protocol, bytes: &[u8]) -> Option<Recognition> {
+    let mut best: Option<(usize, Recognition)> = None;
+    for model in all().filter(|model| model.protocol == protocol) {
+        let Some(length) =
+            model.signs.iter().filter(|sign| contains(bytes, sign)).map(|sign| sign.len()).max()
+        else {
+            continue;
+        };
+        match &mut best {
+            Some((longest, _)) if *longest > length => {}
+            // A second row with the same sign: the maker is known, the model is not.
+            Some((longest, recognition)) if *longest == length => {
+                recognition.model = None;
+            }
+            _ => best = Some((length, Recognition { maker: model.maker, model: Some(model) })),
+        }
+    }
+    if let Some((_, recognition)) = best {
+        return Some(recognition);
+    }
+    if protocol == Protocol::Kmp {
+        return Some(Recognition { maker: "Kamstrup", model: None });
+    }
+    if protocol == Protocol::DlmsHdlc && contains(bytes, b"AIDON_") {
+        return Some(Recognition { maker: "Aidon", model: None });
+    }
+    let maker = anchors(protocol).iter().find_map(|anchor| {
+        MAKERS.iter().find(|(letters, _)| {
+            bytes
+                .windows(anchor.len() + 3)
+                .any(|window| window.strip_prefix(*anchor).is_some_and(|rest| rest == letters.as_slice()))
+        })
+    })?;
+    Some(Recognition { maker: maker.1, model: None })
+}
+
+fn contains(bytes: &[u8], sign: &[u8]) -> bool {
+    !sign.is_empty() && bytes.windows(sign.len()).any(|window| window == sign)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_plain() {
+        let mut names = BTreeSet::new();
+        for model in all() {
+            assert!(names.insert(model.name), "{} stands twice", model.name);
+            assert!(
+                model
+                    .name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+                "{}",
+                model.name
+            );
+            assert!(!model.maker.is_empty() && !model.title.is_empty());
+        }
+        assert!(names.len() > 60);
+    }
+
+    #[test]
+    fn one_title_at_two_operators_is_two_rows() {
+        let protocols: BTreeSet<_> =
+            all().filter(|model| model.title.contains("T210-D")).map(|model| model.protocol).collect();
+        assert!(protocols.contains(&Protocol::DlmsMbus) && protocols.contains(&Protocol::P1));
+    }
+
+    #[test]
+    fn a_sign_of_one_row_names_the_model_and_of_several_the_maker() {
+        let named = recognise(Protocol::P1, b"/KFM5KAIFA-METER\r\n").unwrap();
+        assert_eq!(named.model.unwrap().name, "kaifa-ma304-nl");
+        let kaifa =
+            recognise(Protocol::DlmsMbus, b"\x68\xFA\xFA\x68\x53\xFF\x00\x01\x67\xDB\x08KFM").unwrap();
+        assert_eq!((kaifa.maker, kaifa.model), ("Kaifa", None));
+        assert_eq!(recognise(Protocol::Sml, b"no maker here"), None);
+    }
 }
