@@ -1,2 +1,6 @@
-//! The daemon and command line `metergate`.
-fn main() {}
+//! The program `metergate`.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    metergate_gateway::cli::main()
+}

@@ -1,0 +1,1 @@
+//! Captured bytes: how people write them down, and our own capture lines.

@@ -1,0 +1,292 @@
+//! What the configuration means, checked: every sink has a place, every key 16 bytes.
+use metergate_meter::layout::Layout;
+use metergate_meter::models::Model;
+use metergate_meter::{Key, LineSettings, Protocol};
+use metergate_reading::ObisCode;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A gateway as the configuration describes it.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The profile that was chosen.
+    pub profile: String,
+    /// Where the page keeps its settings and the gateway what must survive a restart, if anywhere.
+    pub state_directory: Option<PathBuf>,
+    /// The meters, in the order of the file.
+    pub meters: Vec<MeterSetup>,
+    /// The sinks, in the order of the file.
+    pub sinks: Vec<SinkSetup>,
+}
+
+/// One meter.
+#[derive(Debug)]
+pub struct MeterSetup {
+    /// Its name in configuration, log and topics: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Where its bytes come from.
+    pub port: PortSetup,
+    /// What it speaks; `None`: to be detected.
+    pub protocol: Option<Protocol>,
+    /// Its model, if named.
+    pub model: Option<&'static Model>,
+    /// Encryption key.
+    pub key: Option<Key>,
+    /// Authentication key.
+    pub auth_key: Option<Key>,
+    /// Layout tables of its own, tried before the built-in ones.
+    pub layouts: &'static [Layout],
+    /// How a Kamstrup meter is asked.
+    pub kmp: KmpSetup,
+    /// How an IEC 62056-21 meter is asked.
+    pub iec: IecSetup,
+    /// After how long without a telegram it counts as silent; `None`: three times its usual interval.
+    pub silent_after: Option<Duration>,
+}
+
+impl MeterSetup {
+    /// What its conversation has to know; repeated invocation counters are refused, as on every live line.
+    #[must_use]
+    pub fn settings(&self) -> metergate_meter::Settings {
+        metergate_meter::Settings {
+            key: self.key.clone(),
+            auth_key: self.auth_key.clone(),
+            model: self.model,
+            layouts: self.layouts,
+            ..metergate_meter::Settings::default()
+        }
+    }
+}
+
+/// Where bytes come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortSetup {
+    /// The place.
+    pub place: Place,
+    /// Speed and character format, from the configuration, else the model, else what is usual for the protocol;
+    /// `None`: to be tried out.
+    pub line: Option<LineSettings>,
+    /// Level of DTR; `None`: as the system leaves it.
+    pub dtr: Option<bool>,
+    /// Level of RTS (P1 data request, powered heads); `None`: as the system leaves it.
+    pub rts: Option<bool>,
+    /// Nobody else may open the port. Default: true.
+    pub exclusive: bool,
+    /// The head sends back what we send; `None`: find out.
+    pub echo: Option<bool>,
+}
+
+/// The place where bytes come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A serial port, by its device or better its link in `/dev/serial/by-id`.
+    Serial(PathBuf),
+    /// A serial port behind TCP (ser2net), raw.
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port number.
+        port: u16,
+    },
+    /// Standard input.
+    Stdin,
+    /// A file of captured bytes, read once.
+    File(PathBuf),
+}
+
+/// As it is written in the configuration.
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Serial(path) => write!(f, "{}", path.display()),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Stdin => f.write_str("stdin"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+/// How a Kamstrup meter is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmpSetup {
+    /// Which registers; empty: those of the model.
+    pub registers: Vec<u16>,
+    /// Between two questions.
+    pub interval: Duration,
+    /// How many requests an hour the battery is worth.
+    pub requests_per_hour: u16,
+}
+
+impl Default for KmpSetup {
+    fn default() -> Self {
+        // Once an hour: each answer costs a battery meter some of its 12 to 16 years.
+        Self { registers: Vec::new(), interval: Duration::from_secs(3600), requests_per_hour: 12 }
+    }
+}
+
+/// How an IEC 62056-21 meter is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IecSetup {
+    /// Device address of the request, for several meters on one line.
+    pub address: Option<String>,
+    /// Who begins.
+    pub mode: IecMode,
+    /// Between two readouts.
+    pub interval: Duration,
+}
+
+impl Default for IecSetup {
+    fn default() -> Self {
+        Self { address: None, mode: IecMode::Auto, interval: Duration::from_secs(60) }
+    }
+}
+
+/// Who begins a readout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IecMode {
+    /// Listen first; ask when nothing comes.
+    #[default]
+    Auto,
+    /// The meter: it sends unasked.
+    Push,
+    /// The gateway: modes A, B and C, as the meter's identification says.
+    Readout,
+}
+
+/// One sink.
+#[derive(Debug)]
+pub struct SinkSetup {
+    /// Its name in configuration and log.
+    pub name: String,
+    /// What it is.
+    pub kind: SinkKind,
+    /// What it gets.
+    pub selection: Selection,
+}
+
+/// What a sink is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkKind {
+    /// Standard output.
+    Stdout {
+        /// How.
+        format: crate::cli::Format,
+    },
+    /// Monthly files with one line a reading.
+    Csv(CsvSetup),
+}
+
+/// Monthly CSV files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsvSetup {
+    /// Where the files `YYYY_MM.CSV` go.
+    pub directory: PathBuf,
+    /// A further column with the time in UTC, because local time has one hour twice a year.
+    pub utc_column: bool,
+    /// Decimal comma (the usual German format) or point.
+    pub decimal_comma: bool,
+}
+
+/// What a sink gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Names of the meters; empty: all.
+    pub meters: Vec<String>,
+    /// Which registers; empty: all.
+    pub registers: Vec<RegisterPattern>,
+    /// At most one reading of a meter in this time.
+    pub min_interval: Option<Duration>,
+}
+
+impl Selection {
+    /// Whether readings of this meter are wanted.
+    #[must_use]
+    pub fn wants_meter(&self, name: &str) -> bool {
+        self.meters.is_empty() || self.meters.iter().any(|wanted| wanted == name)
+    }
+
+    /// Whether a register is wanted; one without a code is wanted only when all are.
+    #[must_use]
+    pub fn wants_register(&self, obis: Option<ObisCode>) -> bool {
+        self.registers.is_empty()
+            || obis.is_some_and(|code| self.registers.iter().any(|pattern| pattern.fits(code)))
+    }
+}
+
+/// Which registers: an OBIS code in which `*` stands for any number, such as `*-*:1.8.*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisterPattern([Option<u8>; 6]);
+
+impl RegisterPattern {
+    /// Whether the code fits.
+    #[must_use]
+    pub fn fits(&self, code: ObisCode) -> bool {
+        self.0.iter().zip(code.bytes()).all(|(wanted, found)| wanted.is_none_or(|wanted| wanted == found))
+    }
+}
+
+impl std::str::FromStr for RegisterPattern {
+    type Err = String;
+
+    /// `A-B:C.D.E*F`, or shorter from the left: without `A-B:` and without `*F` those are any.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("`{text}` is no OBIS code or pattern such as 1-0:1.8.0, 16.7.0 or *-*:1.8.*");
+        let number = |part: &str| match part {
+            "*" => Ok(None),
+            digits => digits.parse().map(Some).map_err(|_| wrong()),
+        };
+        let (medium, quantity) = match text.split_once(':') {
+            Some((left, right)) => (left.split_once('-').ok_or_else(wrong)?, right),
+            None => (("*", "*"), text),
+        };
+        let mut dots = quantity.splitn(3, '.');
+        let (c, d) = (dots.next().ok_or_else(wrong)?, dots.next().ok_or_else(wrong)?);
+        let last = dots.next().ok_or_else(wrong)?;
+        // `1.8.*` ends in a joker for E, `1.8.0*255` in a number for F.
+        let (e, f) = match last.split_once('*') {
+            None => (last, "*"),
+            Some(("", "")) => ("*", "*"),
+            Some(("", f)) => ("*", f.strip_prefix('*').unwrap_or(f)),
+            Some((e, f)) => (e, f),
+        };
+        let (a, b) = medium;
+        Ok(Self([number(a)?, number(b)?, number(c)?, number(d)?, number(e)?, number(f)?]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(pattern: &str, code: &str) -> bool {
+        pattern.parse::<RegisterPattern>().unwrap().fits(code.parse().unwrap())
+    }
+
+    #[test]
+    fn a_pattern_fits_the_codes_it_means() {
+        assert!(fits("1-0:1.8.0", "1-0:1.8.0*255"));
+        assert!(!fits("1-0:1.8.0", "1-1:1.8.0*255"));
+        assert!(fits("1.8.0", "1-1:1.8.0*255"));
+        assert!(fits("*-*:1.8.*", "1-4:1.8.2*255"));
+        assert!(fits("1.8.**255", "1-4:1.8.2*255"));
+        assert!(!fits("1-0:1.8.0*1", "1-0:1.8.0*255"));
+        for wrong in ["", "1.8", "1-0:1.8.x", "1:1.8.0", "256.8.0"] {
+            assert!(wrong.parse::<RegisterPattern>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_register_without_a_code_is_wanted_only_by_who_wants_all() {
+        let all = Selection::default();
+        assert!(all.wants_register(None));
+        let some = Selection { registers: vec!["16.7.0".parse().unwrap()], ..Selection::default() };
+        assert!(!some.wants_register(None));
+        assert!(some.wants_register("1-0:16.7.0".parse().ok()));
+    }
+
+    #[test]
+    fn a_place_prints_as_it_is_written() {
+        assert_eq!(Place::Tcp { host: "::1".into(), port: 3000 }.to_string(), "tcp://[::1]:3000");
+    }
+}

@@ -1,0 +1,1 @@
+//! Telegrams and rejections as lines of JSON: the contract with other programs.

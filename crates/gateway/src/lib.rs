@@ -1,0 +1,14 @@
+//! The smart-meter gateway: reads meters on ports, keeps what they say and delivers it.
+//!
+//! `main.rs` only starts [`cli::main`]; everything stands in this library, so that tests start it in process.
+//!
+//! Start reading: [`cli`] for what a person can type, [`config`] for what a file can say, [`json`] for the format
+//! that other programs read.
+//!
+//! **Invariants.** Only `cli` looks below `metergate-meter` to explain bytes; sinks do not know protocols; a key is
+//! in no message, log line or file that this crate writes.
+
+pub mod capture;
+pub mod cli;
+pub mod config;
+pub mod json;
