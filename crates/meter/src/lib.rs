@@ -26,6 +26,7 @@ mod rejection;
 mod settings;
 mod stream;
 
+pub mod detect;
 pub mod dlms;
 pub mod iec62056_21;
 pub mod kmp;

@@ -56,6 +56,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "emh-ed300l",
         maker: "EMH",
         title: "EMH ED300L",
+        // The eHZ-HW has the same: the maker is named, the model is not.
+        signs: &[b"\x0B\x06EMH\x01\x02"],
         quirks: &[
             "without PIN all energies are 0 with scaler 3 and power is absent",
             "5-byte integers",
