@@ -26,6 +26,7 @@ pub mod hdlc;
 pub mod mbus;
 mod scan;
 mod slice;
+pub mod sml;
 
 pub use scan::Scan;
 pub use slice::{Full, Reader, Short, Writer};
