@@ -23,7 +23,8 @@ pub(super) const MODELS: &[Model] = &[
         title: "Iskra MT382",
         operator: Some("Netherlands (DSMR 2.2 to 3.0)"),
         line: LineSettings::M9600_7E1,
-        signs: &[b"/ISk5\\2MT382", b"/ISK5\\2MT382"],
+        // Not -1000: that one stands in every specification example and proves no model.
+        signs: &[b"/ISk5\\2MT382-1003", b"/ISk5\\2MT382-1004"],
         quirks: &[
             "no CRC after !",
             "gas value in a second line (0-1:24.3.0)",
@@ -64,6 +65,15 @@ pub(super) const MODELS: &[Model] = &[
         operator: Some("Netherlands (DSMR 2.2 to 4.2)"),
         signs: &[b"/XMX5LG", b"/XMX5XM"],
         quirks: &["older ones 9600 7E1 without CRC"],
+        ..P1
+    },
+    Model {
+        name: "landis-gyr-e360-nl",
+        maker: "Landis+Gyr",
+        title: "Landis+Gyr E360",
+        operator: Some("Netherlands (DSMR 5)"),
+        signs: &[b"/XMX5LGF"],
+        quirks: &["not verified by a capture"],
         ..P1
     },
     Model {
