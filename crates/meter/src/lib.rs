@@ -33,6 +33,7 @@ pub mod kmp;
 pub mod layout;
 pub mod models;
 pub mod p1;
+pub mod pin;
 pub mod security;
 pub mod sml;
 pub mod verdict;
