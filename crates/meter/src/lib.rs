@@ -34,6 +34,7 @@ pub mod layout;
 pub mod models;
 pub mod p1;
 pub mod pin;
+pub mod probe;
 pub mod security;
 pub mod sml;
 pub mod verdict;
