@@ -1,7 +1,7 @@
 //! What a conversation is told before it begins.
-use crate::Key;
 use crate::layout::Layout;
 use crate::models::Model;
+use crate::{Key, SecurityHeader};
 
 /// What to do with a telegram whose invocation counter is not above the last one of its (system title, key).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,4 +28,7 @@ pub struct Settings {
     pub layouts: &'static [Layout],
     /// What to do with a repeated invocation counter.
     pub counters: CounterPolicy,
+    /// The header of the last telegram that was accepted, which the caller keeps over restarts: its counter is where
+    /// counting goes on.
+    pub last_accepted: Option<SecurityHeader>,
 }
