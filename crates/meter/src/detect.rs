@@ -25,6 +25,8 @@ const CHECKED: u8 = 99;
 const MARKED: u8 = 90;
 /// The shape fits, the check does not.
 const SHAPED: u8 = 60;
+/// It may be, and something else may be too.
+const HINTED: u8 = 50;
 
 /// Names the protocol of `bytes`, which may begin and end anywhere and hold noise and damage.
 ///
@@ -44,7 +46,7 @@ pub fn detect(bytes: &[u8]) -> Option<Detection> {
     let bytes = bytes.get(..WINDOW).unwrap_or(bytes);
     // The order matters only where one protocol travels inside another: an encrypted P1 envelope also stands inside
     // M-Bus and HDLC frames.
-    let found = [sml, over_hdlc, over_mbus, text, p1_envelope, kmp];
+    let found = [sml, over_hdlc, over_mbus, text, p1_envelope, kmp, sign_on];
     let (protocol, confidence) = found
         .iter()
         .filter_map(|look| look(bytes))
@@ -143,6 +145,25 @@ fn text(bytes: &[u8]) -> Option<(Protocol, u8)> {
         .any(|window| window.first() == Some(&STX) && window.get(1..).is_some_and(|rest| rest.is_ascii()));
     let is_iec = iec > p1 || (begins_block && !bytes.windows(2).any(|pair| pair == b"\n!") && p1 < 3);
     Some((if is_iec { Protocol::Iec62056_21 } else { Protocol::P1 }, MARKED))
+}
+
+/// An identification line and nothing else: what a meter answers to a sign-on, but a cut P1 telegram too.
+fn sign_on(bytes: &[u8]) -> Option<(Protocol, u8)> {
+    let is_identification = |line: &[u8]| {
+        let text = || line.iter().map(|byte| byte & 0x7F);
+        let letters = text().skip(1).take(3).filter(u8::is_ascii_alphabetic).count() == 3;
+        let speed = text().nth(4).is_some_and(|byte| byte.is_ascii_alphanumeric());
+        text().next() == Some(b'/') && letters && speed && text().all(|byte| (b' '..=b'~').contains(&byte))
+    };
+    bytes
+        .windows(2)
+        .enumerate()
+        .filter(|(_, end)| end.iter().map(|byte| byte & 0x7F).eq(*b"\r\n"))
+        // A slash, three letters, the speed, 3 to 16 characters: shorter ones are chance.
+        .filter_map(|(end, _)| bytes.get(end.saturating_sub(21)..end))
+        .filter_map(|line| line.get(line.iter().position(|byte| byte & 0x7F == b'/')?..))
+        .any(|line| line.len() >= 8 && is_identification(line))
+        .then_some((Protocol::Iec62056_21, HINTED))
 }
 
 /// Who writes an address this way.
@@ -277,6 +298,7 @@ mod tests {
                 b"/ESY5Q3D\r\n\r\n1-0:0.0.0*255(1)\r\n1-0:1.8.0*255(1*kWh)\r\n1-0:1.7.0*255(0.1*W)\r\n!",
                 Protocol::Iec62056_21,
             ),
+            (b"/LGZ5\\2ZMD1204407.B32\r\n", Protocol::Iec62056_21),
             (b"\x020.0.0(1)\r\n1.8.0(2*kWh)\r\nF.F(00)\r\n!", Protocol::Iec62056_21),
         ] {
             assert_eq!(detect(bytes).map(|found| found.protocol), Some(protocol), "{bytes:02x?}");
