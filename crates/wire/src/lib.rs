@@ -22,7 +22,9 @@ extern crate std;
 
 pub mod checksum;
 pub mod dlms;
+mod find;
 pub mod hdlc;
+pub mod iec62056_21;
 pub mod mbus;
 mod scan;
 mod slice;
