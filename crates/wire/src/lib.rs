@@ -26,6 +26,7 @@ mod find;
 pub mod hdlc;
 pub mod iec62056_21;
 pub mod mbus;
+pub mod p1;
 mod scan;
 mod slice;
 pub mod sml;
