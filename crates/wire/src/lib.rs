@@ -25,6 +25,7 @@ pub mod dlms;
 mod find;
 pub mod hdlc;
 pub mod iec62056_21;
+pub mod kmp;
 pub mod mbus;
 pub mod p1;
 mod scan;
