@@ -98,9 +98,9 @@ pub enum Value<'a> {
     /// enum (16): a unit, for one.
     Enum(u8),
     /// float32 (17).
-    F32(f32),
+    F32(f32), // Float: as the meter sent it. It is printed as its shortest decimal and never calculated with.
     /// float64 (18).
-    F64(f64),
+    F64(f64), // Float: as above.
     /// date-time (19). Most meters send an octet-string of 12 bytes in its place.
     DateTime(DateTime),
     /// date (1A).
@@ -331,8 +331,8 @@ fn simple<'a>(found: u8, data: &mut &'a [u8]) -> Option<Value<'a>> {
         I64 => Value::I64(i64::from_be_bytes(take(data)?)),
         U64 => Value::U64(u64::from_be_bytes(take(data)?)),
         ENUM => Value::Enum(u8::from_be_bytes(take(data)?)),
-        F32 => Value::F32(f32::from_be_bytes(take(data)?)),
-        F64 => Value::F64(f64::from_be_bytes(take(data)?)),
+        F32 => Value::F32(f32::from_be_bytes(take(data)?)), // Float: bits, as sent.
+        F64 => Value::F64(f64::from_be_bytes(take(data)?)), // Float: bits, as sent.
         DATE_TIME => Value::DateTime(DateTime::new(take(data)?)),
         DATE => Value::Date(Date::new(take(data)?)),
         TIME => Value::Time(Time::new(take(data)?)),
