@@ -1,0 +1,77 @@
+//! `cargo xtask bench`: instructions to decode one telegram, each with its gate and the figures of others.
+//!
+//! Instructions are counted, not time: the count is the same on a busy machine. Callgrind runs each row with few and
+//! with more passes; the difference is what one pass costs, free of start-up. It emulates a processor with AES-NI.
+use crate::place::Place;
+use crate::shell::{cargo_in, read, run};
+use crate::step::Outcome;
+use crate::tools::VALGRIND;
+use anyhow::{Context as _, Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// A way from bytes to values, and what it may cost.
+struct Gate {
+    /// Its name in the crate `bench`.
+    row: &'static str,
+    what: &'static str,
+    /// Instructions a pass may take.
+    most: u64,
+    /// What others need for the same telegram, measured in the same way in November 2026.
+    others: &'static [(&'static str, u64)],
+}
+
+const GATES: &[Gate] = &[Gate {
+    row: "sml-wire",
+    what: "SML 302 B, 7 entries: framing, both CRCs, all values",
+    most: 14_000,
+    others: &[("sml-rs 0.4.0", 26_415), ("libsml dc096b4", 56_774)],
+}];
+
+const PASSES: (u64, u64) = (10, 110);
+
+/// Builds the bench and compares every row with its gate.
+pub(crate) fn check(place: &Place) -> Result<Outcome> {
+    if let Some(why) = VALGRIND.missing() {
+        return Ok(Outcome::NotChecked(why));
+    }
+    run(&mut cargo_in(place, &["build", "--release", "--quiet", "--package", "metergate-bench"]))?;
+    let program = place.target.join("release/metergate-bench");
+    let mut over = Vec::new();
+    println!("{:<12} {:>12} {:>8}  others", "row", "instructions", "gate");
+    for gate in GATES {
+        let instructions = count(&program, gate.row)?;
+        let others: Vec<String> = gate.others.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        println!("{:<12} {instructions:>12} {:>8}  {}", gate.row, gate.most, others.join(", "));
+        if instructions > gate.most {
+            over.push(format!(
+                "{} ({}) takes {instructions}, {} are allowed",
+                gate.row, gate.what, gate.most
+            ));
+        }
+    }
+    for gate in GATES {
+        println!("{:<12} {}", gate.row, gate.what);
+    }
+    if !over.is_empty() {
+        bail!("{}", over.join("; "));
+    }
+    Ok(Outcome::Passed(format!("{} gates", GATES.len())))
+}
+
+/// Instructions of one pass.
+fn count(program: &Path, row: &str) -> Result<u64> {
+    let (few, more) = PASSES;
+    let spent = collected(program, row, more)?.saturating_sub(collected(program, row, few)?);
+    Ok(spent / (more - few))
+}
+
+/// Instructions of a whole run, as callgrind says in its last lines: `Collected : 2345678`.
+fn collected(program: &Path, row: &str, passes: u64) -> Result<u64> {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
+    let output = read(command.arg(row).arg(passes.to_string()))?;
+    let number = output.lines().find_map(|line| line.split_once("Collected : "));
+    let (_, number) = number.with_context(|| format!("callgrind says no count:\n{output}"))?;
+    number.trim().parse().with_context(|| format!("`{number}` is no count"))
+}
