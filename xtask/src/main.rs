@@ -4,7 +4,11 @@
 //! and a task that is also a step of `test` returns an [`Outcome`]: passed, or not checked and why. A step that
 //! could not be checked is never shown as passed.
 mod bare_metal;
+mod bench;
+mod bless;
+mod corpus;
 mod deny;
+mod fuzz;
 mod place;
 mod shell;
 mod step;
@@ -22,6 +26,10 @@ Tasks of this workspace.
 
   cargo xtask test [STEP...]      all tests, or only the named steps; `cargo xtask test --list` names them
   cargo xtask tidy                the rules that no compiler checks: who may use whom, file names and lengths, ...
+  cargo xtask bless               rewrite the snapshots with what the program says now; read `git diff` afterwards
+  cargo xtask corpus              published telegrams of real meters, case by case
+  cargo xtask bench               instructions to decode one telegram, beside their gates and the figures of others
+  cargo xtask fuzz [--seconds N]  every decoder under random input, N seconds each (30)
   cargo xtask deny                licences, bans, sources and advisories of all dependencies
   cargo xtask bare-metal          build for the microcontroller target and run it in an emulator
   cargo xtask help                this text
@@ -60,6 +68,10 @@ fn run(arguments: &[String]) -> Result<()> {
         "help" | "--help" | "-h" => print!("{HELP}"),
         "test" => return test::run(&rest),
         "tidy" => return alone(tidy::check),
+        "bless" => return alone(bless::all),
+        "corpus" => return alone(corpus::check),
+        "bench" => return alone(bench::check),
+        "fuzz" => return fuzz::command(&Place::find()?, &rest),
         "deny" => {
             alone(deny::rules)?;
             return alone(deny::advisories);
