@@ -8,9 +8,12 @@
 //!   behind the checks is reached too.
 //!
 //! `cargo xtask fuzz` runs all targets; with cargo-fuzz installed, `cargo fuzz run NAME` runs one.
+mod conversations;
 mod dlms;
+mod kmp;
 mod law;
 mod sml;
+mod text;
 
 use metergate_bench::telegrams;
 
@@ -33,6 +36,17 @@ pub const TARGETS: &[Target] = &[
     Target { name: "hdlc_stream", run: dlms::hdlc_stream, seeds: dlms::hdlc_seeds },
     Target { name: "ciphering_stream", run: dlms::ciphering_stream, seeds: dlms::ciphering_seeds },
     Target { name: "notification", run: dlms::notification, seeds: || vec![telegrams::dlms::notification()] },
+    Target { name: "p1_stream", run: text::p1_stream, seeds: || vec![telegrams::p1::telegram()] },
+    Target { name: "p1_lines", run: text::p1_lines, seeds: text::p1_lines_seeds },
+    Target {
+        name: "readout_stream",
+        run: text::readout_stream,
+        seeds: || vec![telegrams::iec62056_21::telegram()],
+    },
+    Target { name: "readout_block", run: text::readout_block, seeds: text::readout_block_seeds },
+    Target { name: "kmp_stream", run: kmp::stream, seeds: || vec![telegrams::kmp::telegram()] },
+    Target { name: "kmp_answer", run: kmp::answer, seeds: kmp::answer_seeds },
+    Target { name: "detection", run: conversations::detected, seeds: conversations::detected_seeds },
 ];
 
 /// Runs the target of that name; for the programs in `fuzz_targets`.
