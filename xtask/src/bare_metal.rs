@@ -4,7 +4,7 @@
 //! is Debian's `rustc-web`, whose core library is built once from the sources that Debian packages beside it. Both
 //! ways end in a stable compiler without a nightly flag.
 use crate::place::{Place, cargo};
-use crate::shell::{is_root, read, run, which};
+use crate::shell::{read, run, which};
 use crate::step::Outcome;
 use crate::tools::{QEMU, debian_packages};
 use anyhow::{Context as _, Result, ensure};
@@ -17,7 +17,8 @@ pub(crate) const TARGET: &str = "riscv32imac-unknown-none-elf";
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
-const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
+const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 
 /// The crates that must build without an operating system.
 const CRATES: [&str; 3] = ["metergate-reading", "metergate-wire", "metergate-meter"];
@@ -55,7 +56,8 @@ impl Toolchain {
 
     fn debian(place: &Place) -> Result<Self> {
         let sources = Path::new("/usr/lib/rustlib/src/rust/library/Cargo.lock");
-        if !Path::new(DEBIAN_RUSTC).exists() || !Path::new(DEBIAN_CARGO).exists() || !sources.exists() {
+        let programs = [DEBIAN_RUSTC, DEBIAN_CARGO, DEBIAN_CLIPPY].map(Path::new);
+        if !programs.iter().chain([&sources]).all(|file| file.exists()) {
             // Compiler and sources must be of one version, so they are installed in one call.
             debian_packages(&DEBIAN_PACKAGES)?;
         }
@@ -88,8 +90,9 @@ impl Toolchain {
                 flags.push(sysroot);
                 flags.push(" -Clinker-flavor=ld.lld -Clinker=");
                 flags.push(linker);
-                let mut command = clean(DEBIAN_CARGO);
-                command.env("RUSTC", DEBIAN_RUSTC);
+                // A subcommand of its own is called directly: cargo would prefer the one of rustup.
+                let mut command = clean(if subcommand == "clippy" { DEBIAN_CLIPPY } else { DEBIAN_CARGO });
+                command.env("CARGO", DEBIAN_CARGO).env("RUSTC", DEBIAN_RUSTC);
                 command.env("CARGO_TARGET_RISCV32IMAC_UNKNOWN_NONE_ELF_RUSTFLAGS", flags);
                 command
             }
@@ -154,27 +157,18 @@ pub(crate) fn check(place: &Place) -> Result<Outcome> {
         Ok(toolchain) => toolchain,
         Err(error) => return Ok(Outcome::NotChecked(format!("{error:#}"))),
     };
-    let mut build = toolchain.cargo(place, &place.root, "build");
-    for name in CRATES {
-        build.args(["--package", name]);
-    }
-    run(build.args(["--no-default-features", "--release", "--locked"]))?;
+    let crates = CRATES.iter().flat_map(|name| ["--package", name]);
+    run(toolchain
+        .cargo(place, &place.root, "build")
+        .args(["--release", "--no-default-features"])
+        .args(crates))?;
     let firmware = place.root.join("firmware");
-    if !firmware.join("Cargo.toml").exists() {
-        return Ok(Outcome::Passed("crates built; no firmware yet".to_owned()));
-    }
-    run(toolchain.cargo(place, &firmware, "build").args([
-        "--release",
-        "--locked",
-        "--package",
-        "qemu-virt",
-    ]))?;
+    run(toolchain.cargo(place, &firmware, "clippy").args(["--release", "--", "-D", "warnings"]))?;
+    run(toolchain.cargo(place, &firmware, "build").arg("--release"))?;
     if let Some(why) = QEMU.missing() {
-        let hint = if is_root() { "" } else { " (built, not run)" };
-        return Ok(Outcome::NotChecked(format!("{why}{hint}")));
+        return Ok(Outcome::NotChecked(format!("built, but not run: {why}")));
     }
-    let program = place.target.join("bare-metal").join(TARGET).join("release/qemu-virt");
-    emulate(&program)
+    emulate(&place.target.join("bare-metal").join(TARGET).join("release/qemu-virt"))
 }
 
 /// Runs a firmware in the emulator, which counts one instruction a clock tick (`-icount shift=0`).

@@ -49,7 +49,7 @@ fn all(place: &Place, seconds: u32) -> Result<usize> {
     let work = place.target.join("fuzz-corpus");
     // Without the engine first: the seeds are tested, and emitted anew each time. They follow the emitters, and nothing
     // binary is in version control.
-    let without_engine = ["--quiet", "--locked", "--no-default-features"];
+    let without_engine = ["--quiet", "--no-default-features"];
     let plain = |subcommand: &str| {
         let mut command = cargo_in(place, &[subcommand]);
         command.args(without_engine).arg("--target-dir").arg(&built).current_dir(&folder);
@@ -60,7 +60,7 @@ fn all(place: &Place, seconds: u32) -> Result<usize> {
     let targets = targets(&folder)?;
     // Coverage belongs into the decoders, not into build scripts: with a target named, flags reach only the former.
     let host = host()?;
-    let mut build = cargo_in(place, &["build", "--release", "--locked", "--target", &host, "--target-dir"]);
+    let mut build = cargo_in(place, &["build", "--release", "--target", &host, "--target-dir"]);
     build.arg(&built).current_dir(&folder).env("RUSTFLAGS", COVERAGE);
     targets.iter().for_each(|target| {
         build.args(["--bin", target]);

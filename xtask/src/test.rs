@@ -78,6 +78,12 @@ fn clippy(place: &Place) -> Result<Outcome> {
         place,
         &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
     ))?;
+    // The fuzz targets without their engine, which is C++ and not ours. The firmware is a matter of `bare-metal`.
+    let arguments = ["clippy", "--no-default-features", "--all-targets", "--target-dir"];
+    sh(cargo_in(place, &arguments)
+        .arg(place.target.join("fuzz"))
+        .args(["--", "-D", "warnings"])
+        .current_dir(place.root.join("fuzz")))?;
     Ok(Outcome::PASSED)
 }
 
