@@ -150,6 +150,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Stream<B> {
         self.consume(len);
     }
 
+    /// Shortens the held content to `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.held_len = self.held_len.min(len);
+    }
+
     /// Drops the frame of `len` raw bytes.
     pub fn drop_frame(&mut self, len: usize) {
         self.consume(len);

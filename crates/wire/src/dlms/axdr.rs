@@ -210,6 +210,12 @@ impl<'a> Items<'a> {
         self.left == 0 || (self.left == usize::MAX && self.data.is_empty())
     }
 
+    /// The bytes from the next element on, beyond the last one; [`next_value`] reads those of an array or structure.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.data
+    }
+
     /// The bytes behind the last element.
     fn end(mut self) -> &'a [u8] {
         while self.next().is_some() {}
@@ -225,11 +231,13 @@ impl<'a> Iterator for Items<'a> {
             return None;
         }
         let value = match &mut self.types {
-            Types::Tagged => tagged(&mut self.data)?,
+            Types::Tagged => next_value(&mut self.data)?,
             Types::Each(description) => packed(&mut { *description }, &mut self.data)?,
             Types::InTurn(descriptions) => packed(descriptions, &mut self.data)?,
         };
-        if let Value::Array(children) | Value::Structure(children) = value {
+        if let (Value::Array(children) | Value::Structure(children), false) =
+            (value, matches!(self.types, Types::Tagged))
+        {
             self.data = children.end();
         }
         if self.left != usize::MAX {
@@ -246,6 +254,14 @@ pub struct Walk<'a> {
     left: usize,
 }
 
+impl<'a> Walk<'a> {
+    /// Leaves out the elements of the array or structure that [`next`](Iterator::next) has just given.
+    pub fn skip_list(&mut self, list: Items<'a>) {
+        self.left = self.left.saturating_sub(list.left);
+        self.data = list.end();
+    }
+}
+
 impl<'a> Iterator for Walk<'a> {
     type Item = Value<'a>;
 
@@ -259,6 +275,18 @@ impl<'a> Iterator for Walk<'a> {
         }
         Some(value)
     }
+}
+
+/// Takes a value off the front of the elements of a validated array or structure, with all that is inside.
+///
+/// `None` when the bytes are no value, which validated ones are not.
+#[must_use]
+pub fn next_value<'a>(data: &mut &'a [u8]) -> Option<Value<'a>> {
+    let value = tagged(data)?;
+    if let Value::Array(children) | Value::Structure(children) = value {
+        *data = children.end();
+    }
+    Some(value)
 }
 
 /// Reads a tag and its value; stands behind the count of an array or structure afterwards.
