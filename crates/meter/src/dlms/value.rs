@@ -57,10 +57,9 @@ fn date(sent: wire::Date) -> Option<Date> {
     Date::new(sent.year, sent.month, sent.day)
 }
 
+/// Whole seconds: of the known meters only the Landis+Gyr E360 sends hundredths, and nothing here counts finer.
 fn time(sent: wire::Time) -> Option<Time> {
-    // Hundredths that are not specified are none.
-    let hundredths = if sent.hundredths == 0xFF { 0 } else { sent.hundredths };
-    Time::new(sent.hour, sent.minute, sent.second, hundredths)
+    Time::new(sent.hour, sent.minute, sent.second, 0)
 }
 
 /// The shortest decimal of a binary float, from its text in scientific notation: `-4.998e1`. No number and infinity
@@ -148,6 +147,13 @@ mod tests {
         let Value::DateTime(time) = value(axdr::Value::Octets(&sent)) else { panic!("no date-time") };
         assert_eq!(time.to_string(), "2021-09-27T09:47:15+02:00");
         assert_eq!(time.clock(), ClockStatus::Doubtful);
+    }
+
+    #[test]
+    fn hundredths_are_left_out() {
+        let sent = [0x07, 0xE7, 0x06, 0x06, 0x02, 0x11, 0x1F, 0x14, 0x12, 0x80, 0x00, 0x80];
+        let time = date_time(wire::DateTime::new(sent)).unwrap();
+        assert_eq!(time.to_string(), "2023-06-06T17:31:20");
     }
 
     #[test]
