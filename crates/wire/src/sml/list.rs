@@ -160,6 +160,25 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// Takes one value off the front of `bytes`; `None`, and nothing taken, when none stands there.
+    ///
+    /// For who keeps the [bytes](ListOf::as_bytes) of a list and not the list.
+    ///
+    /// ```
+    /// use metergate_wire::sml::Value;
+    ///
+    /// let mut bytes = &[0x42, 0x01, 0x52][..];
+    /// assert_eq!(Value::take_first(&mut bytes), Some(Value::Boolean(true)));
+    /// assert_eq!(Value::take_first(&mut bytes), None, "52 is half a number");
+    /// ```
+    #[must_use]
+    pub fn take_first(bytes: &mut &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let value = Self::read(&mut reader).ok()?;
+        *bytes = reader.rest();
+        Some(value)
+    }
+
     #[inline]
     fn read_nested(reader: &mut Reader<'a>, depth: usize) -> Result<Self, Error> {
         let at = reader.at();
@@ -311,15 +330,42 @@ pub struct GetListResponse<'a, E = ListOf<'a, Entry<'a>>> {
     pub act_gateway_time: Option<Time>,
 }
 
+/// The entries of the first list of a file, and where they stand. They are most of the file, so they are read through once
+/// and stepped over when the file is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KnownEntries<'a> {
+    at: usize,
+    entries: ListOf<'a, Entry<'a>>,
+}
+
+impl<'a> KnownEntries<'a> {
+    fn read(reader: &mut Reader<'a>, known: &mut Option<Self>) -> Result<ListOf<'a, Entry<'a>>, Error> {
+        let at = reader.at();
+        match *known {
+            Some(known) if known.at == at => {
+                tlv::list(reader)?;
+                reader.take(known.entries.as_bytes().len())?;
+                Ok(known.entries)
+            }
+            Some(_) => ListOf::read(reader),
+            None => {
+                let entries = ListOf::read(reader)?;
+                *known = Some(Self { at, entries });
+                Ok(entries)
+            }
+        }
+    }
+}
+
 impl<'a> GetListResponse<'a> {
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+    pub(super) fn read(reader: &mut Reader<'a>, known: &mut Option<KnownEntries<'a>>) -> Result<Self, Error> {
         tlv::sequence(reader, 7)?;
         Ok(Self {
             client_id: tlv::optional_octets(reader)?,
             server_id: tlv::octets(reader)?,
             list_name: tlv::optional_octets(reader)?,
             act_sensor_time: tlv::optional(reader, Time::read)?,
-            entries: ListOf::read(reader)?,
+            entries: KnownEntries::read(reader, known)?,
             list_signature: tlv::optional_octets(reader)?,
             act_gateway_time: tlv::optional(reader, Time::read)?,
         })

@@ -16,7 +16,7 @@
 //! wrong message CRC refuses it.
 use core::fmt;
 
-use super::list::{GetListResponse, Time};
+use super::list::{GetListResponse, KnownEntries, Time};
 use super::profile::{GetProfileListResponse, GetProfilePackResponse};
 use super::{Crc, tlv};
 use crate::{Full, Reader, Writer};
@@ -141,7 +141,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn read(reader: &mut Reader<'a>) -> Result<Self, tlv::Error> {
+    fn read(reader: &mut Reader<'a>, known: &mut Option<KnownEntries<'a>>) -> Result<Self, tlv::Error> {
         tlv::sequence(reader, 2)?;
         let tag = tlv::u32(reader)?;
         Ok(match tag {
@@ -156,7 +156,7 @@ impl<'a> Body<'a> {
             GetProfileListResponse::TAG => {
                 Self::GetProfileListResponse(GetProfileListResponse::read(reader)?)
             }
-            GET_LIST_RESPONSE => Self::GetListResponse(GetListResponse::read(reader)?),
+            GET_LIST_RESPONSE => Self::GetListResponse(GetListResponse::read(reader, known)?),
             ATTENTION_RESPONSE => Self::AttentionResponse(AttentionResponse::read(reader)?),
             tag => Self::Other { tag, bytes: tlv::any(reader)? },
         })
@@ -258,10 +258,14 @@ impl<'a> AttentionResponse<'a> {
 
 impl<'a> Message<'a> {
     /// Reads one message and checks its CRC.
-    pub(super) fn read_checked(reader: &mut Reader<'a>, crc: Crc) -> Result<Self, Error> {
+    pub(super) fn read_checked(
+        reader: &mut Reader<'a>,
+        crc: Crc,
+        known: &mut Option<KnownEntries<'a>>,
+    ) -> Result<Self, Error> {
         let before = *reader;
-        let (message, crc_at) = Self::read_to_crc(reader)?;
-        let checked = before.rest().get(..crc_at - before.at()).unwrap_or_default();
+        let message = Self::read_to_crc(reader, known)?;
+        let checked = before.rest().get(..reader.at() - before.at()).unwrap_or_default();
         let found = tlv::u16(reader)?;
         if !crc.matches(checked, found.to_be_bytes()) {
             let expected = u16::from_be_bytes(crc.of(checked));
@@ -272,23 +276,24 @@ impl<'a> Message<'a> {
     }
 
     /// Reads one message whose CRC is known to be right.
-    fn read_again(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        let (message, _) = Self::read_to_crc(reader)?;
+    fn read_again(reader: &mut Reader<'a>, known: &mut Option<KnownEntries<'a>>) -> Result<Self, tlv::Error> {
+        let message = Self::read_to_crc(reader, known)?;
         tlv::u64(reader)?;
         read_end(reader)?;
         Ok(message)
     }
 
-    /// Reads one message up to its CRC, and returns the offset at which that stands.
-    fn read_to_crc(reader: &mut Reader<'a>) -> Result<(Self, usize), tlv::Error> {
+    fn read_to_crc(
+        reader: &mut Reader<'a>,
+        known: &mut Option<KnownEntries<'a>>,
+    ) -> Result<Self, tlv::Error> {
         tlv::sequence(reader, 6)?;
         let head = Head {
             transaction_id: tlv::octets(reader)?,
             group_no: tlv::u32(reader)?,
             abort_on_error: tlv::u8(reader)?,
         };
-        let body = Body::read(reader)?;
-        Ok((Self { head, body }, reader.at()))
+        Ok(Self { head, body: Body::read(reader, known)? })
     }
 
     /// Appends the message.
@@ -337,16 +342,7 @@ pub fn emit(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct File<'a> {
     messages: &'a [u8],
-    /// The first message with a list, as it was read: it is most of the file.
-    list: Option<Located<'a>>,
-}
-
-/// A message and where it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Located<'a> {
-    at: usize,
-    end: usize,
-    message: Message<'a>,
+    known: Option<KnownEntries<'a>>,
 }
 
 impl<'a> File<'a> {
@@ -368,13 +364,9 @@ impl<'a> File<'a> {
     /// last message, [`Error::Field`] for anything else that is not as the standard has it.
     pub fn new_checked(body: &'a [u8], padding: u8, crc: Crc) -> Result<Self, Error> {
         let mut reader = Reader::new(body);
-        let mut list = None;
+        let mut known = None;
         while reader.peek().is_some_and(|byte| byte != 0) {
-            let at = reader.at();
-            let message = Message::read_checked(&mut reader, crc)?;
-            if list.is_none() && matches!(message.body, Body::GetListResponse(_)) {
-                list = Some(Located { at, end: reader.at(), message });
-            }
+            Message::read_checked(&mut reader, crc, &mut known)?;
         }
         let (at, padded) = (reader.at(), reader.rest());
         let expected = usize::from(padding);
@@ -382,13 +374,13 @@ impl<'a> File<'a> {
         if found != expected || found != padded.len() {
             return Err(Error::Padding { at, expected, found });
         }
-        Ok(Self { messages: body.get(..at).unwrap_or_default(), list })
+        Ok(Self { messages: body.get(..at).unwrap_or_default(), known })
     }
 
     /// The messages, in order.
     #[must_use]
     pub const fn messages(&self) -> Messages<'a> {
-        Messages { reader: Reader::new(self.messages), list: self.list }
+        Messages { reader: Reader::new(self.messages), known: self.known }
     }
 }
 
@@ -396,21 +388,15 @@ impl<'a> File<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Messages<'a> {
     reader: Reader<'a>,
-    list: Option<Located<'a>>,
+    known: Option<KnownEntries<'a>>,
 }
 
 impl<'a> Iterator for Messages<'a> {
     type Item = Message<'a>;
 
     fn next(&mut self) -> Option<Message<'a>> {
-        if let Some(Located { at, end, message }) = self.list
-            && at == self.reader.at()
-        {
-            self.reader.take(end - at).ok()?;
-            return Some(message);
-        }
         // Fails at the end only: the same bytes were read in `File::new_checked`.
-        Message::read_again(&mut self.reader).ok()
+        Message::read_again(&mut self.reader, &mut self.known).ok()
     }
 }
 

@@ -48,7 +48,7 @@ impl<'a> Iterator for Salvage<'a> {
             self.reader.take(to_start).ok()?;
             let mut ahead = self.reader;
             let at = ahead.at();
-            match Message::read_checked(&mut ahead, self.crc) {
+            match Message::read_checked(&mut ahead, self.crc, &mut None) {
                 Ok(message) => {
                     self.reader = ahead;
                     if let Body::GetListResponse(list) = message.body {

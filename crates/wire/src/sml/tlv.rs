@@ -454,6 +454,9 @@ pub struct ListOf<'a, T> {
 }
 
 impl<'a, T: Element<'a>> ListOf<'a, T> {
+    /// A list without elements.
+    pub const EMPTY: Self = Self { bytes: &[], left: 0, element: PhantomData };
+
     /// Reads the encoded list `bytes` through.
     ///
     /// ```
@@ -477,6 +480,12 @@ impl<'a, T: Element<'a>> ListOf<'a, T> {
             return Err(Error::InvalidLength { at: 0, expected: reader.at(), found: bytes.len() });
         }
         Ok(list)
+    }
+
+    /// The bytes of the elements that are left, one behind the other.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Reads a list and all of its elements.
