@@ -6,6 +6,10 @@ use metergate_reading::{DateTime, MeterId};
 
 /// One thing that a conversation tells its driver.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a telegram is the usual event, and there is no box without an allocator"
+)]
 pub enum Event<'a> {
     /// A telegram that passed every check.
     Telegram(Telegram<'a>),
