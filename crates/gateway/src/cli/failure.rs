@@ -9,18 +9,26 @@ pub struct Failure {
     message: String,
     help: Option<String>,
     broken_pipe: bool,
+    more: Vec<Self>,
 }
 
 impl Failure {
     /// A failure with its sentence.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, broken_pipe: false }
+        Self { message: message.into(), help: None, broken_pipe: false, more: Vec::new() }
     }
 
     /// The same with what to do next.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same and another one: all that is wrong is said at once.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.more.push(other);
         self
     }
 
@@ -51,13 +59,15 @@ impl Failure {
         if let Some(text) = &self.help {
             let _ = writeln!(to, " {help}help:{help:#} {text}");
         }
+        self.more.iter().for_each(|failure| failure.print(to));
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        self.help.iter().try_for_each(|help| write!(f, " ({help})"))
+        self.help.iter().try_for_each(|help| write!(f, " ({help})"))?;
+        self.more.iter().try_for_each(|failure| write!(f, "\n{failure}"))
     }
 }
 
@@ -65,10 +75,6 @@ impl std::error::Error for Failure {}
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self {
-            message: error.to_string(),
-            help: None,
-            broken_pipe: error.kind() == io::ErrorKind::BrokenPipe,
-        }
+        Self { broken_pipe: error.kind() == io::ErrorKind::BrokenPipe, ..Self::new(error.to_string()) }
     }
 }

@@ -15,6 +15,7 @@ pub mod meters;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod table;
 
 pub use failure::Failure;
 

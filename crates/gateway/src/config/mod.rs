@@ -12,17 +12,37 @@
 //! ```
 //!
 //! Layers, each over the one before, merged key by key: `default`, the profile, `default` and the profile of the
-//! secrets file, the settings page, credentials of systemd, environment.
+//! secrets file beside it, the settings page, credentials of systemd, environment.
+//!
+//! Everything that is wrong is said at once, each with file, line, key and the likely fix. Values of keys are in no
+//! message.
 
+mod layers;
+mod layout_file;
+mod meter;
+mod node;
+mod origin;
+mod problem;
+mod section;
 mod setup;
+mod sink;
 
+pub use layers::Surroundings;
+pub use layout_file::read as read_layouts;
 pub use setup::{
     CsvSetup, Gateway, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, RegisterPattern, Selection,
     SinkKind, SinkSetup,
 };
 
+#[expect(unused_imports, reason = "the commands that need them come next")]
+pub(crate) use meter::{model_help, parse_place, usual_line};
+pub(crate) use node::{Node, Table, Value};
+pub(crate) use problem::Problem;
+
 use crate::cli::Failure;
-use std::path::PathBuf;
+use layers::Layers;
+use section::{Reading, Section};
+use std::path::{Path, PathBuf};
 
 /// Where the configuration stands.
 #[derive(Debug, Clone, clap::Args)]
@@ -35,11 +55,127 @@ pub struct Source {
     pub profile: String,
 }
 
+impl Source {
+    /// A file with its profile `default`.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self { file: Some(path.into()), profile: "default".to_owned() }
+    }
+}
+
 /// Reads the configuration and checks all of it.
 ///
 /// # Errors
 /// When anything in it is wrong: the message names file, line, key and the likely fix.
 pub fn load(source: &Source) -> Result<Gateway, Failure> {
-    let _ = source;
-    Err(Failure::new("the configuration is being written"))
+    load_in(source, &Surroundings::of_process())
+}
+
+/// The same with given surroundings.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in(source: &Source, around: &Surroundings) -> Result<Gateway, Failure> {
+    Ok(explain(source, around)?.gateway)
+}
+
+/// A configuration with everything that explains it.
+pub(crate) struct Explained {
+    pub(crate) gateway: Gateway,
+    /// Right, and worth a word.
+    pub(crate) notes: Vec<Problem>,
+    pub(crate) layers: Layers,
+}
+
+/// Reads and checks the configuration and keeps where everything came from.
+pub(crate) fn explain(source: &Source, around: &Surroundings) -> Result<Explained, Failure> {
+    let layers = layers::read(source, around)?;
+    let folder = layers.file.as_deref().and_then(Path::parent).unwrap_or(&around.folder).to_owned();
+    let reading = Reading::new(&layers.sources);
+    let gateway = gateway(source, &layers, &reading, &folder, around);
+    let (problems, notes) = reading.into_parts();
+    match gateway {
+        Some(gateway) if problems.is_empty() => Ok(Explained { gateway, notes, layers }),
+        _ => Err(problems.into()),
+    }
+}
+
+fn gateway(
+    source: &Source,
+    layers: &Layers,
+    reading: &Reading<'_>,
+    folder: &Path,
+    around: &Surroundings,
+) -> Option<Gateway> {
+    let head = layers.sources.head();
+    let root = Section { reading, path: String::new(), origin: head, table: &layers.merged };
+    check_sections(&root);
+    let typed = root.sections("meter", "a meter such as `[default.meter.haus]`");
+    let meters: Vec<MeterSetup> =
+        typed.iter().filter_map(|(name, section)| meter::meter(name, section, folder)).collect();
+    if typed.is_empty() {
+        no_meter(&root, layers, source);
+    }
+    check_ports(&meters, &typed);
+    let sinks = root.sections("sink", "a sink such as `[default.sink.screen]`");
+    let sinks =
+        sinks.iter().filter_map(|(name, section)| sink::sink(name, section, &meters, folder)).collect();
+    // The text is looked at for its kind only: the layers have used it already.
+    root.text("state_directory");
+    let state_directory = layers::state_directory(&layers.merged, around);
+    Some(Gateway { profile: source.profile.clone(), state_directory, meters, sinks })
+}
+
+/// What stands in a profile: meters, sinks, and little else.
+fn check_sections(root: &Section<'_>) {
+    for (name, node) in root.table.iter().filter(|(name, _)| !layers::IN_PROFILE.contains(name)) {
+        let known = || layers::IN_PROFILE.iter().copied();
+        let (what, help) = match &node.value {
+            Value::Table(table) if problem::meant(name, known()).is_none() && table.get("port").is_some() => {
+                ("section", format!("did you mean `[default.meter.{name}]`?"))
+            }
+            Value::Table(table) if problem::meant(name, known()).is_none() && table.get("kind").is_some() => {
+                ("section", format!("did you mean `[default.sink.{name}]`?"))
+            }
+            Value::Table(_) => ("section", problem::did_you_mean(name, known())),
+            _ => ("key", problem::did_you_mean(name, known())),
+        };
+        root.problem(name, format!("unknown {what} `{name}`"), help);
+    }
+}
+
+fn no_meter(root: &Section<'_>, layers: &Layers, source: &Source) {
+    let others: Vec<&str> = layers
+        .profiles
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != "default" && *name != source.profile)
+        .collect();
+    let (message, help) = match (&layers.file, others.as_slice()) {
+        (None, _) => (
+            "there is neither a file metergate.toml nor /etc/metergate/metergate.toml".to_owned(),
+            "`metergate detect` finds meters and prints a configuration, `metergate demo` needs none"
+                .to_owned(),
+        ),
+        (Some(_), []) => {
+            ("there is no meter".to_owned(), "begin with `[default.meter.NAME]` and its `port`".to_owned())
+        }
+        (Some(_), others) => (
+            format!("profile `{}` has no meter", source.profile),
+            format!("choose another with --profile: {}", others.join(", ")),
+        ),
+    };
+    root.problem("", message, help);
+}
+
+/// A port has one reader.
+fn check_ports(meters: &[MeterSetup], typed: &[(&str, Section<'_>)]) {
+    for (index, meter) in meters.iter().enumerate() {
+        let before = meters.iter().take(index).find(|other| other.port.place == meter.port.place);
+        let section = typed.iter().find(|(name, _)| *name == meter.name).map(|(_, section)| section);
+        if let (Some(other), Some(section)) = (before, section) {
+            let message = format!("{} is read by meter `{}` already", meter.port.place, other.name);
+            section.problem("port", message, "each meter has a port of its own".to_owned());
+        }
+    }
 }

@@ -1,0 +1,76 @@
+//! Reads the section of one sink.
+use super::meter::check_name;
+use super::node::Value;
+use super::problem::did_you_mean;
+use super::section::Section;
+use super::setup::{CsvSetup, MeterSetup, Selection, SinkKind, SinkSetup};
+use crate::cli::Format;
+use std::path::Path;
+
+/// Keys of every sink.
+const KEYS: &[&str] = &["kind", "meters", "registers", "min_interval"];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Stdout,
+    Csv,
+}
+
+const KINDS: &[(&str, Kind)] = &[("stdout", Kind::Stdout), ("csv", Kind::Csv)];
+
+/// Reads a sink; what is wrong is noted in the section's reading, and then there is no sink.
+pub(super) fn sink(
+    name: &str,
+    section: &Section<'_>,
+    meters: &[MeterSetup],
+    folder: &Path,
+) -> Option<SinkSetup> {
+    check_name(name, section);
+    if section.table.get("kind").is_none() {
+        let kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("\"{kind}\"")).collect();
+        section.problem("", "there is no `kind`", format!("kind = {}", kinds.join(" or ")));
+        return None;
+    }
+    let kind = match section.word("kind", KINDS)? {
+        Kind::Stdout => {
+            section.only(&[KEYS, &["format"]].concat());
+            let words = [("text", Format::Text), ("json", Format::Json)];
+            SinkKind::Stdout { format: section.word("format", &words).unwrap_or_default() }
+        }
+        Kind::Csv => {
+            section.only(&[KEYS, &["directory", "utc_column", "decimal"]].concat());
+            SinkKind::Csv(csv(section, folder)?)
+        }
+    };
+    Some(SinkSetup { name: name.to_owned(), kind, selection: selection(section, meters) })
+}
+
+fn csv(section: &Section<'_>, folder: &Path) -> Option<CsvSetup> {
+    if section.table.get("directory").is_none() {
+        section.problem("", "there is no `directory`", "directory = \"/var/lib/metergate/csv\"".to_owned());
+    }
+    Some(CsvSetup {
+        directory: folder.join(section.text("directory")?.value),
+        utc_column: section.truth("utc_column").unwrap_or(false),
+        decimal_comma: section.word("decimal", &[("comma", true), ("point", false)]).unwrap_or(true),
+    })
+}
+
+fn selection(section: &Section<'_>, meters: &[MeterSetup]) -> Selection {
+    let wanted = section.list("meters", |item| match item {
+        Value::Text(name) if meters.iter().any(|meter| meter.name == *name) => Ok(name.clone()),
+        Value::Text(name) => {
+            let known = meters.iter().map(|meter| meter.name.as_str());
+            Err(format!("there is no meter `{name}`; {}", did_you_mean(name, known)))
+        }
+        other => Err(format!("expected names of meters, found {}", other.kind())),
+    });
+    Selection {
+        meters: wanted,
+        registers: section.list("registers", |item| match item {
+            Value::Text(pattern) => pattern.parse(),
+            other => Err(format!("expected OBIS codes in quotes, found {}", other.kind())),
+        }),
+        min_interval: section.duration("min_interval"),
+    }
+}
