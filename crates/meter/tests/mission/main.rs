@@ -53,6 +53,14 @@ impl Telegram {
         self.registers.iter().any(|register| register.obis == Some(code))
     }
 
+    /// The last element of the list of Netz NÖ: the number on the meter's front, without a code.
+    fn meter_number(&self) -> Option<String> {
+        match &self.registers.last()?.value {
+            ValueBuf::Octets(bytes) => String::from_utf8(bytes.clone()).ok(),
+            _ => None,
+        }
+    }
+
     /// `234.5 V`, as the register says it.
     fn value(&self, obis: &str) -> String {
         let register = self.register(obis);
