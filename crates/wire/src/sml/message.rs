@@ -408,7 +408,7 @@ pub(super) mod tests {
     use super::super::profile::{Period, PeriodEntry, PeriodValue, ProfileHeader};
     use super::super::transport;
     use super::*;
-    use crate::Scan;
+    use crate::{Scan, checksum};
 
     const SERVER: &[u8] = &[0x0A, 0x01, b'E', b'M', b'H', 0, 0, 0x12, 0x34, 0x56];
 
@@ -512,6 +512,22 @@ pub(super) mod tests {
         }
     }
 
+    #[test]
+    fn kermit_is_sent_high_byte_first_and_read_in_both_orders() {
+        let bytes = close_message(Crc::Kermit);
+        let (start, &[tl, high, low, end]) = bytes.split_last_chunk().unwrap();
+        assert_eq!((tl, end), (0x63, 0x00));
+        assert_eq!([high, low], checksum::kermit(start).to_be_bytes());
+        assert!(File::new_checked(&bytes, 0, Crc::Kermit).is_ok());
+        let swapped = [start, &[tl, low, high, end]].concat();
+        assert!(File::new_checked(&swapped, 0, Crc::Kermit).is_ok());
+
+        let bytes = close_message(Crc::X25);
+        let (start, &[tl, low, high, end]) = bytes.split_last_chunk().unwrap();
+        assert_eq!([low, high], checksum::x25(start).to_le_bytes());
+        let swapped = [start, &[tl, high, low, end]].concat();
+        assert!(matches!(File::new_checked(&swapped, 0, Crc::X25), Err(Error::CrcMismatch { .. })));
+    }
 
     #[test]
     fn leading_zero_of_a_crc_may_be_dropped() {
