@@ -23,6 +23,8 @@ pub fn x25(bytes: &[u8]) -> u16 {
 
 /// CRC-16/KERMIT (ITU-T V.41, reflected, no final inversion): Holley DTZ541 with old firmware sends it in place of
 /// X-25 in SML transport and messages. Check value 2189.
+///
+/// It sends the high byte first, as its message CRCs show (`63 56 5D` for 565D).
 #[must_use]
 pub fn kermit(bytes: &[u8]) -> u16 {
     KERMIT.checksum(bytes)
