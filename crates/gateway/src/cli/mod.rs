@@ -9,6 +9,7 @@ pub mod completions;
 pub mod decode;
 pub mod demo;
 pub mod detect;
+mod explain;
 mod failure;
 pub mod keys;
 pub mod meters;

@@ -34,8 +34,7 @@ pub use setup::{
     SinkKind, SinkSetup,
 };
 
-#[expect(unused_imports, reason = "the commands that need them come next")]
-pub(crate) use meter::{model_help, parse_place, usual_line};
+pub(crate) use meter::model_help;
 pub(crate) use node::{Node, Table, Value};
 pub(crate) use problem::Problem;
 
