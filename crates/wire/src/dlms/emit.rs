@@ -1,4 +1,4 @@
-//! Writing A-XDR: the way back of [`axdr`](super::axdr).
+//! Writing A-XDR: the way back of [`axdr`].
 //!
 //! ```
 //! use metergate_wire::{Full, Writer, dlms::{axdr::Value, emit}};
