@@ -1,8 +1,13 @@
 //! What is measured: one pass is one telegram, from its bytes to all of its values.
 use crate::telegrams;
+use metergate_meter::{Conversation, CounterPolicy, Event, Key, Settings, sml};
 use metergate_wire::sml::{Body, File, transport};
 use metergate_wire::{Scan, p1};
 use std::hint::black_box;
+use std::time::Duration;
+
+/// What a microcontroller gives a conversation.
+const BUFFER_LEN: usize = 2048;
 
 /// One measured way from bytes to values.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +23,7 @@ pub struct Row {
 /// All rows.
 pub const ROWS: &[Row] = &[
     Row { name: "sml-wire", values: telegrams::sml::VALUES, prepare: sml_wire },
+    Row { name: "sml-meter", values: telegrams::sml::VALUES, prepare: sml_meter },
     Row { name: "p1-wire", values: telegrams::p1::LINES, prepare: p1_wire },
 ];
 
@@ -51,6 +57,40 @@ fn p1_wire() -> Box<dyn FnMut() -> usize> {
                 black_box(line.obis());
                 black_box(&line.content());
                 values += 1;
+            }
+        }
+        values
+    })
+}
+
+/// The same from received bytes to the registers of an event.
+fn sml_meter() -> Box<dyn FnMut() -> usize> {
+    converse(sml::Sml::new(settings(), [0; BUFFER_LEN]), telegrams::sml::telegram())
+}
+
+fn settings() -> Settings {
+    Settings {
+        key: Some(Key::new(telegrams::dlms::KEY)),
+        auth_key: Some(Key::new(telegrams::dlms::AUTH_KEY)),
+        // Each pass sends the same counter again.
+        counters: CounterPolicy::Flag,
+        ..Settings::default()
+    }
+}
+
+/// A conversation that has begun takes one telegram and hands out its registers.
+fn converse(mut meter: impl Conversation + 'static, telegram: Vec<u8>) -> Box<dyn FnMut() -> usize> {
+    Box::new(move || {
+        let mut values = 0;
+        if meter.handle_input(black_box(&telegram), Duration::ZERO) < telegram.len() {
+            return 0;
+        }
+        while let Some(event) = meter.poll() {
+            if let Event::Telegram(telegram) = event {
+                for register in telegram.registers {
+                    black_box(&register);
+                    values += 1;
+                }
             }
         }
         values

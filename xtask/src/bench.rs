@@ -29,6 +29,12 @@ const GATES: &[Gate] = &[
         others: &[("sml-rs 0.4.0", 26_415), ("libsml dc096b4", 56_774)],
     },
     Gate {
+        row: "sml-meter",
+        what: "the same, from received bytes to the registers of an event",
+        most: 20_000,
+        others: &[],
+    },
+    Gate {
         row: "p1-wire",
         what: "P1 890 B, 36 lines, with CRC",
         most: 20_000,
