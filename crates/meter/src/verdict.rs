@@ -149,6 +149,11 @@ impl Watch {
         }
     }
 
+    /// Changes the silence after which the meter counts as silent: its interval is known better now.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// Notes received bytes.
     pub fn bytes(&mut self, bytes: &[u8], now: Duration) {
         if bytes.is_empty() {
