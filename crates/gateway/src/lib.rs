@@ -10,5 +10,15 @@
 
 pub mod capture;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod counters;
 pub mod json;
+pub mod pipeline;
+pub mod port;
+pub mod reader;
+pub mod shutdown;
+pub mod sink;
+pub mod state;
+pub mod status;
+pub mod update;

@@ -1,0 +1,450 @@
+//! One task a meter: its port, its conversation, its verdict.
+//!
+//! The reader is the driver of the five verbs of [`Conversation`]. It owns the clock and the port; what a telegram
+//! means it does not know.
+mod recognise;
+mod rhythm;
+
+use crate::clock::Clock;
+use crate::config::{MeterSetup, Place};
+use crate::port::{Link, LinkEvent, Received, Speed};
+use crate::shutdown::Shutdown;
+use crate::update::{TelegramBuf, Update, What};
+use metergate_meter::verdict::{Verdict, Watch};
+use metergate_meter::{Conversation, Event, LineSettings, Meter, Protocol, SecurityHeader, Settings};
+use metergate_reading::{Instant, Trust};
+use recognise::Recogniser;
+use rhythm::Rhythm;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Bytes a conversation keeps of a telegram: six times the longest one known (9,528 B with 343 registers).
+const BUFFER_LEN: usize = 64 * 1024;
+
+/// Most bytes taken from a port at once: a third of a second at 115,200 baud.
+const READ_LEN: usize = 4096;
+
+/// Longest request, see [`Conversation::poll_transmit`].
+const REQUEST_LEN: usize = 64;
+
+/// How often verdict and port are looked at when nothing happens.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A port that is quiet for this long is asked whether its path now leads elsewhere.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// Bytes without a telegram after which a recognised protocol is doubted and recognition begins anew.
+const DOUBT_LEN: u64 = 64 * 1024;
+
+/// A conversation whose deadlines do not end is left after this many at the end of a file.
+const LAST_DEADLINES_MAX: usize = 64;
+
+/// Reads one meter.
+#[derive(Debug)]
+pub struct Reader {
+    name: Arc<str>,
+    setup: MeterSetup,
+    settings: Settings,
+    link: Link,
+    clock: Clock,
+    updates: mpsc::Sender<Update>,
+    shutdown: Shutdown,
+    meter: Option<Meter<Vec<u8>>>,
+    recogniser: Recogniser,
+    watch: Watch,
+    rhythm: Rhythm,
+    verdict: Verdict,
+    /// Number of the next telegram or rejection.
+    number: u64,
+    bytes: u64,
+    /// `bytes` when the last telegram came, or the protocol was recognised.
+    bytes_at_telegram: u64,
+    telegrams: u64,
+    /// The time of what is being read, and the time of day.
+    now: Duration,
+    at: Instant,
+    /// When the last byte came, or the port was opened.
+    active: Duration,
+    lost_told: bool,
+    bytes_told: Duration,
+}
+
+/// Number of bytes received is told this often while nothing else is.
+const BYTES_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a conversation told, owned.
+enum Told {
+    Update(What),
+    Line(LineSettings),
+}
+
+impl Reader {
+    /// A reader that begins when it is [`run`](Self::run).
+    ///
+    /// `last_accepted` is where the invocation counter of an encrypted meter goes on.
+    #[must_use]
+    pub fn new(
+        setup: MeterSetup,
+        last_accepted: Option<SecurityHeader>,
+        speed: Speed,
+        clock: Clock,
+        updates: mpsc::Sender<Update>,
+        shutdown: Shutdown,
+    ) -> Self {
+        let settings = Settings { last_accepted, ..setup.settings() };
+        let protocol = setup.protocol.or_else(|| setup.model.map(|model| model.protocol));
+        let line = setup.port.line.or_else(|| setup.model.map(|model| model.line));
+        let can_try_lines = matches!(setup.port.place, Place::Serial(_));
+        let link = Link::new(setup.port.clone(), line.unwrap_or(LineSettings::M9600_8N1), speed, clock);
+        let rhythm = Rhythm::new(setup.silent_after, asked_every(protocol, &setup));
+        let now = if link.has_own_time() { Duration::ZERO } else { clock.now() };
+        let mut reader = Self {
+            name: setup.name.as_str().into(),
+            settings,
+            link,
+            clock,
+            updates,
+            shutdown,
+            meter: None,
+            recogniser: Recogniser::new(line.is_none() && protocol.is_none() && can_try_lines),
+            watch: Watch::new(rhythm.patience(), now),
+            rhythm,
+            verdict: Verdict::Waiting,
+            number: 0,
+            bytes: 0,
+            bytes_at_telegram: 0,
+            telegrams: 0,
+            now,
+            at: clock.time_of_day(),
+            active: now,
+            lost_told: false,
+            bytes_told: now,
+            setup,
+        };
+        if let Some(protocol) = protocol {
+            reader.converse(protocol);
+        }
+        reader
+    }
+
+    /// Reads until told to end, or until a file or standard input has ended.
+    pub async fn run(mut self) {
+        let mut buffer = vec![0; READ_LEN];
+        loop {
+            let wake = self.clock.at(self.wake_at());
+            tokio::select! {
+                biased;
+                () = self.shutdown.wait() => return,
+                event = self.link.next(&mut buffer) => match event {
+                    LinkEvent::Received(received) => {
+                        let bytes = buffer.get(..received.len).unwrap_or_default();
+                        self.received(bytes, received).await;
+                    }
+                    LinkEvent::Opened => self.opened().await,
+                    LinkEvent::Lost(error) => self.lost(&error).await,
+                    LinkEvent::Ended(error) => return self.ended(error).await,
+                },
+                () = tokio::time::sleep_until(wake), if !self.link.has_own_time() => self.look().await,
+            }
+        }
+    }
+
+    /// When something is to be done even if no byte comes.
+    fn wake_at(&self) -> Duration {
+        let look = self.now + LOOK_INTERVAL.min(self.rhythm.patience() / 4);
+        let deadline = self.meter.as_ref().and_then(Conversation::poll_timeout);
+        let next_try = self.recogniser.next_try().filter(|_| self.meter.is_none() && self.link.is_open());
+        let wake = [deadline, next_try].into_iter().flatten().fold(look, Duration::min);
+        // A deadline that has passed and is still there does not become a busy loop.
+        wake.max(self.now + Duration::from_millis(1))
+    }
+
+    async fn opened(&mut self) {
+        self.set_now(self.clock.now());
+        self.active = self.now;
+        if self.lost_told {
+            tracing::info!("meter `{}`: {} is open again", self.name, self.setup.port.place);
+        }
+        self.lost_told = false;
+        self.tell(What::PortOpened).await;
+        self.look().await;
+    }
+
+    async fn lost(&mut self, error: &std::io::Error) {
+        self.set_now(self.clock.now());
+        if !self.lost_told {
+            self.lost_told = true;
+            let text = explain(error, &self.setup.port.place);
+            tracing::warn!("meter `{}`: {text}; trying again", self.name);
+            self.tell(What::PortLost(text)).await;
+        }
+    }
+
+    async fn received(&mut self, bytes: &[u8], received: Received) {
+        if self.link.has_own_time() {
+            self.advance_to(received.at).await;
+        }
+        self.set_now(received.at);
+        if let Some(unix_ms) = received.captured_unix_ms {
+            self.at = Instant { unix_ms, trust: Trust::HostUnsynchronised };
+        }
+        tracing::trace!("meter `{}`: {} bytes", self.name, bytes.len());
+        self.active = self.now;
+        self.bytes += bytes.len() as u64;
+        self.watch.bytes(bytes, self.now);
+        self.take(bytes).await;
+        self.doubt();
+        self.judge().await;
+    }
+
+    /// Hands bytes to the conversation, or to recognition while there is none.
+    async fn take(&mut self, bytes: &[u8]) {
+        if self.meter.is_some() {
+            return self.feed(bytes).await;
+        }
+        if let Some(found) = self.recogniser.add(bytes) {
+            self.recognised(found.protocol).await;
+        }
+    }
+
+    async fn recognised(&mut self, protocol: Protocol) {
+        tracing::info!("meter `{}`: speaks {protocol} at {}", self.name, self.link.line());
+        let collected = self.recogniser.take_bytes();
+        self.converse(protocol);
+        self.tell(What::Protocol(protocol)).await;
+        self.feed(&collected).await;
+    }
+
+    /// A wrong guess does not lock in: bytes without a telegram for long enough, and the guess is forgotten.
+    fn doubt(&mut self) {
+        let is_guess = self.setup.protocol.is_none() && self.setup.model.is_none();
+        if is_guess && self.meter.is_some() && self.bytes - self.bytes_at_telegram > DOUBT_LEN {
+            self.meter = None;
+            self.bytes_at_telegram = self.bytes;
+        }
+    }
+
+    fn converse(&mut self, protocol: Protocol) {
+        self.bytes_at_telegram = self.bytes;
+        self.meter = Some(Meter::listening(protocol, self.settings.clone(), vec![0; BUFFER_LEN]));
+    }
+
+    async fn feed(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        // The second offer of the same bytes follows the events that had to come before them.
+        let mut refused = false;
+        while !rest.is_empty() {
+            let Some(meter) = &mut self.meter else { return };
+            let taken = meter.handle_input(rest, self.now);
+            rest = rest.get(taken..).unwrap_or_default();
+            if taken == 0 && refused {
+                tracing::error!("meter `{}`: the conversation takes no bytes; it begins anew", self.name);
+                let protocol = protocol_of(meter);
+                return self.converse(protocol);
+            }
+            refused = taken == 0;
+            self.drain().await;
+        }
+        self.drain().await;
+    }
+
+    /// Tells all events, sends all requests.
+    async fn drain(&mut self) {
+        let mut request = [0; REQUEST_LEN];
+        loop {
+            match self.poll() {
+                Some(Told::Update(what)) => self.tell(what).await,
+                Some(Told::Line(line)) => {
+                    tracing::debug!("meter `{}`: line {line}", self.name);
+                    if let Err(error) = self.link.set_line(line).await {
+                        tracing::debug!("meter `{}`: cannot set the line: {error}", self.name);
+                    }
+                }
+                None => {
+                    let len = self.meter.as_mut().map_or(0, |meter| meter.poll_transmit(&mut request));
+                    let Some(bytes) = request.get(..len).filter(|bytes| !bytes.is_empty()) else { return };
+                    // What was not sent is not answered, and the conversation knows what to do about that.
+                    if let Err(error) = self.link.send(bytes).await {
+                        tracing::debug!("meter `{}`: cannot send: {error}", self.name);
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll(&mut self) -> Option<Told> {
+        let event = self.meter.as_mut()?.poll()?;
+        self.watch.event(&event, self.now);
+        Some(match event {
+            Event::Telegram(telegram) => {
+                let number = self.number;
+                self.number += 1;
+                self.telegrams += 1;
+                self.bytes_at_telegram = self.bytes;
+                self.rhythm.telegram(self.now);
+                self.watch.set_patience(self.rhythm.patience());
+                let kept = TelegramBuf::new(number, &telegram, self.at);
+                tracing::debug!(
+                    "meter `{}`: telegram {number}, {} registers",
+                    self.name,
+                    kept.reading.registers.len()
+                );
+                Told::Update(What::Telegram(Box::new(kept)))
+            }
+            Event::Rejected(rejection) => {
+                let number = self.number;
+                self.number += 1;
+                tracing::debug!("meter `{}`: refused, {}: {rejection}", self.name, rejection.cause.code());
+                Told::Update(What::Rejected { number, rejection })
+            }
+            Event::NoAnswer { attempts, echo } => {
+                // A serial server may have forgotten us without a word.
+                if matches!(self.setup.port.place, Place::Tcp { .. }) {
+                    self.link.reopen();
+                }
+                Told::Update(What::NoAnswer { attempts, echo })
+            }
+            Event::Line(line) => Told::Line(line),
+        })
+    }
+
+    /// Time has passed, or may have.
+    async fn look(&mut self) {
+        self.set_now(self.clock.now());
+        if let Some(meter) = &mut self.meter {
+            meter.handle_timeout(self.now);
+        } else if self.link.is_open()
+            && let Some(probe) = self.recogniser.try_next(self.now)
+        {
+            tracing::debug!("meter `{}`: tries {}", self.name, probe.line);
+            let tried = match self.link.set_line(probe.line).await {
+                Ok(()) if !probe.request.is_empty() => self.link.send(probe.request).await,
+                tried => tried,
+            };
+            if let Err(error) = tried {
+                tracing::debug!("meter `{}`: {error}", self.name);
+            }
+        }
+        self.drain().await;
+        self.heal();
+        self.judge().await;
+        if self.now.saturating_sub(self.bytes_told) >= BYTES_INTERVAL {
+            self.tell(What::Bytes).await;
+        }
+    }
+
+    /// Opens a port again that is open and dead.
+    fn heal(&mut self) {
+        let quiet = self.now.saturating_sub(self.active);
+        let is_tcp = matches!(self.setup.port.place, Place::Tcp { .. });
+        let why = if quiet >= QUIET && self.link.has_moved() {
+            "its path leads elsewhere now"
+        } else if is_tcp && quiet >= self.rhythm.connection_dead_after() {
+            "the connection is silent for too long"
+        } else if !is_tcp && quiet >= self.rhythm.device_stuck_after() {
+            "the device is silent for too long"
+        } else {
+            return;
+        };
+        if self.link.is_open() {
+            tracing::debug!("meter `{}`: {} is opened again: {why}", self.name, self.setup.port.place);
+            self.active = self.now;
+            self.link.reopen();
+        }
+    }
+
+    /// Lets the deadlines pass that lie before `at`, in the time of a capture.
+    async fn advance_to(&mut self, at: Duration) {
+        for _ in 0..LAST_DEADLINES_MAX {
+            let deadline = self.meter.as_ref().and_then(Conversation::poll_timeout);
+            let Some(deadline) = deadline.filter(|&deadline| deadline <= at) else { break };
+            self.set_now(deadline.max(self.now));
+            if let Some(meter) = &mut self.meter {
+                meter.handle_timeout(self.now);
+            }
+            self.drain().await;
+        }
+        self.set_now(at.max(self.now));
+        self.judge().await;
+    }
+
+    /// The input has ended: what is unfinished is told.
+    async fn ended(&mut self, error: Option<std::io::Error>) {
+        if let Some(error) = error {
+            let text = explain(&error, &self.setup.port.place);
+            tracing::error!("meter `{}`: {text}", self.name);
+            self.tell(What::PortLost(text)).await;
+        }
+        if self.meter.is_none()
+            && let Some(found) = self.recogniser.guess()
+        {
+            self.recognised(found.protocol).await;
+        }
+        for _ in 0..LAST_DEADLINES_MAX {
+            let Some(deadline) = self.meter.as_ref().and_then(Conversation::poll_timeout) else { break };
+            self.now = deadline.max(self.now);
+            if let Some(meter) = &mut self.meter {
+                meter.handle_timeout(self.now);
+            }
+            self.drain().await;
+        }
+        self.judge().await;
+        self.tell(What::Ended).await;
+    }
+
+    async fn judge(&mut self) {
+        let verdict = self.watch.verdict(self.now);
+        if verdict.code() != self.verdict.code() {
+            self.verdict = verdict;
+            self.tell(What::Verdict(verdict)).await;
+        }
+    }
+
+    fn set_now(&mut self, now: Duration) {
+        self.now = self.now.max(now);
+        if !self.link.has_own_time() {
+            self.at = self.clock.time_of_day();
+        }
+    }
+
+    async fn tell(&mut self, what: What) {
+        self.bytes_told = self.now;
+        let live = !matches!(self.setup.port.place, Place::File(_) | Place::Stdin);
+        let update = Update { meter: Arc::clone(&self.name), at: self.at, live, bytes: self.bytes, what };
+        // Nobody listens any more only when the whole gateway ends.
+        let _ = self.updates.send(update).await;
+    }
+}
+
+fn protocol_of<B>(meter: &Meter<B>) -> Protocol {
+    match meter {
+        Meter::Sml(_) => Protocol::Sml,
+        Meter::DlmsMbus(_) => Protocol::DlmsMbus,
+        Meter::DlmsHdlc(_) => Protocol::DlmsHdlc,
+        Meter::P1(_) => Protocol::P1,
+        Meter::Kmp(_) => Protocol::Kmp,
+        Meter::Iec62056_21(_) => Protocol::Iec62056_21,
+    }
+}
+
+/// The interval of a meter that is asked.
+fn asked_every(protocol: Option<Protocol>, setup: &MeterSetup) -> Option<Duration> {
+    match protocol? {
+        Protocol::Kmp => Some(setup.kmp.interval),
+        _ => None,
+    }
+}
+
+/// What went wrong with a port, and what to do about it.
+fn explain(error: &std::io::Error, place: &Place) -> String {
+    use std::io::ErrorKind;
+    let help = match error.kind() {
+        ErrorKind::PermissionDenied => "; is the user in the group `dialout`?",
+        ErrorKind::NotFound => "; is it plugged in? `ls /dev/serial/by-id` shows what is",
+        ErrorKind::ResourceBusy => "; another program has it open",
+        ErrorKind::ConnectionRefused => "; is the serial server running, and is the port number right?",
+        _ => "",
+    };
+    format!("{place}: {error}{help}")
+}
