@@ -4,7 +4,7 @@ use core::str::FromStr;
 
 /// A number exactly as a meter sent it: `mantissa` x 10^`exponent`.
 ///
-/// Range: mantissa any `i64`; exponent -400 to 400, which holds every scaler (-128 to 127) with any unit prefix and
+/// Range: mantissa any `i64`; exponent -600 to 600, which holds every scaler (-128 to 127) and unit prefix on top of
 /// the shortest decimal of any 64-bit float. Two numbers are equal when both parts are: 5 x 10^1 and 50 x 10^0
 /// compare unequal, because they say different things about the meter's resolution; [`Number::same_value`] compares
 /// what they are worth.
@@ -24,7 +24,7 @@ pub struct Number {
 
 impl Number {
     /// Smallest and largest exponent.
-    const EXPONENT_RANGE: core::ops::RangeInclusive<i16> = -400..=400;
+    const EXPONENT_RANGE: core::ops::RangeInclusive<i16> = -600..=600;
 
     /// A number from its mantissa and a scaler as DLMS and SML send it.
     #[must_use]
@@ -32,7 +32,7 @@ impl Number {
         Self { mantissa, exponent: scaler as i16 }
     }
 
-    /// A number with an exponent beyond a scaler's, or `None` outside -400 to 400.
+    /// A number with an exponent beyond a scaler's, or `None` outside -600 to 600.
     #[must_use]
     pub fn with_exponent(mantissa: i64, exponent: i16) -> Option<Self> {
         Self::EXPONENT_RANGE.contains(&exponent).then_some(Self { mantissa, exponent })
@@ -52,7 +52,7 @@ impl Number {
 
     /// The same mantissa, `by` powers of ten further up: unit prefixes and layout scalings.
     ///
-    /// `None` when the exponent leaves -400 to 400.
+    /// `None` when the exponent leaves -600 to 600.
     #[must_use]
     pub fn scaled(self, by: i8) -> Option<Self> {
         Self::with_exponent(self.mantissa, self.exponent.checked_add(i16::from(by))?)
@@ -264,6 +264,17 @@ mod tests {
         assert_eq!("-1a".parse::<Number>(), Err(ParseNumberError::Unexpected { at: 2 }));
         assert_eq!("9223372036854775808".parse::<Number>(), Err(ParseNumberError::OutOfRange));
         assert_eq!("99999999999999999999".parse::<Number>(), Err(ParseNumberError::OutOfRange));
+    }
+
+    #[test]
+    fn smallest_and_largest_float_take_any_scaler() {
+        // A-XDR: a float64 of 5e-324 or 1.7976931348623157e308 with a scaler of its own.
+        let smallest = Number::with_exponent(5, -324).and_then(|number| number.scaled(-128));
+        assert_eq!(smallest.map(Number::exponent), Some(-452));
+        let largest =
+            Number::with_exponent(17_976_931_348_623_157, 292).and_then(|number| number.scaled(127));
+        assert_eq!(largest.map(Number::exponent), Some(419));
+        assert_eq!(Number::with_exponent(1, 601), None);
     }
 
     #[test]
