@@ -73,7 +73,7 @@ pub enum Error {
         /// Offset of the ETX.
         at: usize,
     },
-    /// A readout without BCC holds a byte that is no printable ASCII character.
+    /// The data holds a byte beyond seven bits, or without BCC one that is no printable character.
     NoText {
         /// Offset of the byte.
         at: usize,
@@ -168,7 +168,8 @@ impl<'a> Readout<'a> {
 /// Looks for a readout with its identification at the start of `bytes`.
 ///
 /// An echo of the request before the identification belongs to it. A readout without BCC ends with the line end after
-/// its `!`; one byte more is looked at, since an ETX there means that the STX was lost.
+/// its `!`. Unless it is a push of mode D, whose identification is followed by a blank line, one byte more is looked
+/// at, since an ETX there means that the STX was lost.
 #[must_use]
 pub fn scan(bytes: &[u8]) -> Scan<Readout<'_>, Error> {
     scan_with(bytes, false)
@@ -332,6 +333,9 @@ impl<'a> Search<'a> {
             (None, _) | (Some(b'\r' | b'\n'), None) => return Some(self.no_end(self.window.len())),
             (Some(_), _) => return None,
         };
+        if !framed && self.window.get(data..).is_some_and(|text| text.starts_with(b"\r\n\r\n")) {
+            return Some(without_bcc(line_end));
+        }
         let rest = self.window.get(line_end..).unwrap_or_default();
         let next = rest.iter().position(|byte| !b"\r\n".contains(byte)).map(|offset| line_end + offset);
         Some(match next.and_then(|at| Some((at, self.get(at)?))) {
@@ -369,10 +373,12 @@ impl<'a> Search<'a> {
     /// Checks the data itself.
     fn check(&self, data: usize, end: usize, bcc: Option<u8>, len: usize) -> Scan<Readout<'a>, Error> {
         let text = self.window.get(data..end).unwrap_or_default();
-        let is_text = |byte: &u8| matches!(byte, b'\r' | b'\n' | b' '..=b'~');
-        if bcc.is_none()
-            && let Some((offset, &found)) = text.iter().enumerate().find(|(_, byte)| !is_text(byte))
-        {
+        // The BCC covers seven bits of each character.
+        let is_text = |byte: &u8| match byte {
+            b'\r' | b'\n' | b' '..=b'~' => true,
+            byte => bcc.is_some() && byte.is_ascii(),
+        };
+        if let Some((offset, &found)) = text.iter().enumerate().find(|(_, byte)| !is_text(byte)) {
             return Scan::Bad { error: Error::NoText { at: data + offset, found }, len };
         }
         if let Some(offset) = data_sets::number_too_large(text) {

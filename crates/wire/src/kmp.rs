@@ -1,7 +1,7 @@
 //! Kamstrup Meter Protocol: the optical interface of MULTICAL heat, cooling and water meters and of older electricity
 //! meters, 1200 baud 8N2.
 //!
-//! Source: Kamstrup, Technical Description KMP protocol (5512-), data link and application layer.
+//! Source: Kamstrup, KMP protocol description, data link layer and application layer (6.2).
 //!
 //! ```text
 //! request  80 | 3F 10 01 00 3C | B2 5F | 0D        "register 60, please"
@@ -43,7 +43,7 @@ pub const REGISTERS_MAX: usize = 8;
 
 /// Longest content of a frame in bytes: address, command, data and CRC, unescaped.
 ///
-/// Eight registers with mantissas of [`Register::MANTISSA_LEN_MAX`] bytes need 172.
+/// Eight registers with texts of 16 bytes, the longest known, need 172.
 pub const CONTENT_LEN_MAX: usize = 256;
 
 /// Longest frame in bytes: every byte of the content escaped, and start and stop.
@@ -142,102 +142,92 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// One frame, its checksum right.
+/// What kind of frame stands there, its checksum right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Frame<'a> {
+pub enum Frame {
     /// From the reader to the meter; on the line of a reader this is the echo of its own request.
-    Request(Content<'a>),
+    Request,
     /// From the meter.
-    Answer(Content<'a>),
+    Answer,
     /// A single 06: the meter did what was asked, and has nothing to say.
     Ack,
 }
 
-/// The content of a frame: address, command and data.
+/// The content of a frame without escapes.
 ///
 /// ```
 /// use metergate_wire::Scan;
-/// use metergate_wire::kmp::{self, Command, Error, Frame};
+/// use metergate_wire::kmp::{self, Command, Error, Frame, Message};
 ///
 /// // A MULTICAL 602 with 271211.3 Wh.
 /// let mut bytes = *b"\x40\x3F\x10\x00\x9B\x01\x04\x41\x00\x29\x62\x31\xA0\xEC\x0D";
-/// let Scan::Frame { frame: Frame::Answer(answer), len: 15 } = kmp::scan(&bytes) else { panic!() };
-/// assert_eq!(answer.command(), Command::GetRegister);
-/// let energy = answer.registers()?.next().unwrap();
+/// assert_eq!(kmp::scan(&bytes), Scan::Frame { frame: Frame::Answer, len: 15 });
+/// let answer = Message::parse(&mut bytes)?;
+/// assert_eq!(answer.command, Command::GetRegister);
+/// let energy = answer.registers().unwrap().next().unwrap();
 /// assert_eq!((energy.number, energy.unit, energy.value(), energy.exponent()), (155, 1, Ok(2_712_113), -1));
 ///
 /// bytes[11] ^= 0x01;
 /// let error = Error::CrcMismatch { expected: 0xB0CD, found: 0xA0EC };
 /// assert_eq!(kmp::scan(&bytes), Scan::Bad { error, len: 15 });
-/// # Ok::<(), kmp::RegisterError>(())
+/// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Content<'a> {
-    /// From address to CRC, as on the line. Every 1B has a byte behind it.
-    escaped: &'a [u8],
-    /// Number of bytes without escapes, 4 to [`CONTENT_LEN_MAX`].
-    len: usize,
+pub struct Message<'a> {
+    /// The destination address, [`ADDRESS_METER`] for the meter itself.
+    pub address: u8,
+    /// The command.
+    pub command: Command,
+    /// The data of the command.
+    pub data: &'a [u8],
 }
 
-impl<'a> Content<'a> {
-    /// All bytes from address to data.
-    fn bytes(&self) -> impl Iterator<Item = u8> + Clone + 'a {
-        unescape(self.escaped).take(self.len - 2)
-    }
-
-    /// The destination address, [`ADDRESS_METER`] for the meter itself.
-    #[must_use]
-    pub fn address(&self) -> u8 {
-        self.bytes().next().unwrap_or_default()
-    }
-
-    /// The command.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        Command::from_code(self.bytes().nth(1).unwrap_or_default())
-    }
-
-    /// The data after the command, unescaped.
-    pub fn data(&self) -> impl Iterator<Item = u8> + Clone + 'a {
-        self.bytes().skip(2)
+impl<'a> Message<'a> {
+    /// Undoes the escapes of a frame in place and reads it. The frame is no frame afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Unfinished`] when `frame` has no start and stop byte, and those of [`scan`].
+    pub fn parse(frame: &'a mut [u8]) -> Result<Self, Error> {
+        let at = frame.len();
+        let content = match frame {
+            [START_ANSWER | START_REQUEST, content @ .., STOP] => content,
+            _ => return Err(Error::Unfinished { at }),
+        };
+        check_escapes(content)?;
+        let (mut from, mut len) = (0, 0);
+        while let Some(&byte) = content.get(from) {
+            let escaped = byte == ESCAPE;
+            let plain = if escaped { content.get(from + 1).map_or(byte, |&byte| !byte) } else { byte };
+            if let Some(to) = content.get_mut(len) {
+                *to = plain;
+            }
+            from += if escaped { 2 } else { 1 };
+            len += 1;
+        }
+        let content: &[u8] = content;
+        read(content.get(..len).unwrap_or_default())
     }
 
     /// The registers of the answer to GetRegister. A register that the meter does not know is absent.
     ///
     /// # Errors
-    /// [`RegisterError::Truncated`] when the data ends within a register, and [`RegisterError::TooLong`] when a
-    /// mantissa has more than [`Register::MANTISSA_LEN_MAX`] bytes; nothing is handed out then.
-    pub fn registers(&self) -> Result<Registers<impl Iterator<Item = u8> + Clone + 'a>, RegisterError> {
-        Registers::new(self.data())
+    /// [`RegisterError::Truncated`] when the data ends within a register; nothing is handed out then.
+    pub fn registers(&self) -> Result<Registers<'a>, RegisterError> {
+        Registers::new(self.data)
     }
 
     /// Type and software revision in the answer to GetType, as sent; `None` when there are not four bytes.
     #[must_use]
     pub fn meter_type(&self) -> Option<(u16, u16)> {
-        let [a, b, c, d] = self.four_bytes()?;
+        let &[a, b, c, d] = self.data else { return None };
         Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
     }
 
     /// The serial number in the answer to GetSerialNumber; `None` when there are not four bytes.
     #[must_use]
     pub fn serial_number(&self) -> Option<u32> {
-        self.four_bytes().map(u32::from_be_bytes)
+        self.data.try_into().ok().map(u32::from_be_bytes)
     }
-
-    fn four_bytes(&self) -> Option<[u8; 4]> {
-        let mut data = self.data();
-        let bytes = [data.next()?, data.next()?, data.next()?, data.next()?];
-        data.next().is_none().then_some(bytes)
-    }
-}
-
-/// The bytes without escapes. Pairs were checked before.
-fn unescape(escaped: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
-    let mut bytes = escaped.iter().copied();
-    core::iter::from_fn(move || match bytes.next()? {
-        ESCAPE => bytes.next().map(|byte| !byte),
-        byte => Some(byte),
-    })
 }
 
 const fn is_escaped(byte: u8) -> bool {
@@ -248,7 +238,7 @@ const fn is_escaped(byte: u8) -> bool {
 ///
 /// A start byte within a frame ends the damaged one before it.
 #[must_use]
-pub fn scan(bytes: &[u8]) -> Scan<Frame<'_>, Error> {
+pub fn scan(bytes: &[u8]) -> Scan<Frame, Error> {
     let Some((&start, rest)) = bytes.split_first() else { return Scan::NeedMore };
     match start {
         ACK => return Scan::Frame { frame: Frame::Ack, len: 1 },
@@ -272,14 +262,28 @@ pub fn scan(bytes: &[u8]) -> Scan<Frame<'_>, Error> {
     }
     let len = end + 2;
     match check(window.get(..end).unwrap_or_default()) {
-        Ok(content) if start == START_ANSWER => Scan::Frame { frame: Frame::Answer(content), len },
-        Ok(content) => Scan::Frame { frame: Frame::Request(content), len },
+        Ok(()) if start == START_ANSWER => Scan::Frame { frame: Frame::Answer, len },
+        Ok(()) => Scan::Frame { frame: Frame::Request, len },
         Err(error) => Scan::Bad { error, len },
     }
 }
 
-/// Checks escapes, length and CRC of what stands between start and stop.
-fn check(escaped: &[u8]) -> Result<Content<'_>, Error> {
+/// Checks what stands between start and stop.
+fn check(escaped: &[u8]) -> Result<(), Error> {
+    check_escapes(escaped)?;
+    let mut plain = [0; CONTENT_LEN_MAX];
+    let mut len = 0;
+    let mut bytes = escaped.iter();
+    while let Some(&byte) = bytes.next() {
+        let byte = if byte == ESCAPE { bytes.next().map_or(byte, |byte| !byte) } else { byte };
+        *plain.get_mut(len).ok_or(Error::TooLong)? = byte;
+        len += 1;
+    }
+    read(plain.get(..len).unwrap_or_default()).map(|_| ())
+}
+
+/// Checks that each 1B has the inverse of a byte behind it that must be escaped.
+fn check_escapes(escaped: &[u8]) -> Result<(), Error> {
     let mut after_escape = false;
     for (at, &byte) in (1..).zip(escaped) {
         if after_escape && !is_escaped(!byte) {
@@ -287,26 +291,20 @@ fn check(escaped: &[u8]) -> Result<Content<'_>, Error> {
         }
         after_escape = !after_escape && byte == ESCAPE;
     }
-    if after_escape {
-        return Err(Error::Escape { at: escaped.len() + 1, found: STOP });
-    }
-    let mut plain = [0; CONTENT_LEN_MAX];
-    let mut len = 0;
-    for byte in unescape(escaped) {
-        *plain.get_mut(len).ok_or(Error::TooLong)? = byte;
-        len += 1;
-    }
-    let content = plain.get(..len).unwrap_or_default();
+    if after_escape { Err(Error::Escape { at: escaped.len() + 1, found: STOP }) } else { Ok(()) }
+}
+
+/// Checks length and CRC of a content without escapes.
+fn read(content: &[u8]) -> Result<Message<'_>, Error> {
     match content.split_last_chunk::<2>() {
-        Some((message, crc)) if message.len() >= 2 => {
+        Some((message @ &[address, command, ref data @ ..], crc)) => {
             let (expected, found) = (checksum::xmodem(message), u16::from_be_bytes(*crc));
-            if expected == found {
-                Ok(Content { escaped, len })
-            } else {
-                Err(Error::CrcMismatch { expected, found })
+            if expected != found {
+                return Err(Error::CrcMismatch { expected, found });
             }
+            Ok(Message { address, command: Command::from_code(command), data })
         }
-        _ => Err(Error::TooShort { found: len }),
+        _ => Err(Error::TooShort { found: content.len() }),
     }
 }
 

@@ -169,6 +169,12 @@ impl<'a> Telegram<'a> {
         self.crc
     }
 
+    /// What stands between the identification and the end mark, which [`Lines::new`] splits.
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// The lines between the identification and the end mark, without the blank ones.
     #[must_use]
     pub const fn lines(&self) -> Lines<'a> {

@@ -14,7 +14,7 @@ pub enum DataItem<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataSet<'a> {
     address: &'a [u8],
-    groups: Groups<'a>,
+    brackets: &'a [u8],
 }
 
 /// What the brackets of a data set say.
@@ -40,10 +40,16 @@ impl<'a> DataSet<'a> {
         self.address
     }
 
+    /// The brackets as sent, from the first `(` to the last `)`.
+    #[must_use]
+    pub const fn brackets(&self) -> &'a [u8] {
+        self.brackets
+    }
+
     /// The bracket contents as sent, at least one.
     #[must_use]
     pub const fn groups(&self) -> Groups<'a> {
-        self.groups
+        Groups::checked(self.brackets)
     }
 
     /// What the brackets say.
@@ -121,8 +127,8 @@ fn data_set(text: &[u8]) -> Option<(DataSet<'_>, usize)> {
             None => break,
         }
     }
-    let (address, groups) = text.get(..len)?.split_at_checked(address_len)?;
-    Some((DataSet { address, groups: Groups::checked(groups) }, len))
+    let (address, brackets) = text.get(..len)?.split_at_checked(address_len)?;
+    Some((DataSet { address, brackets }, len))
 }
 
 /// Offset of the first data set with a value beyond 64 bits.

@@ -7,14 +7,15 @@ use crate::{Full, Writer};
 ///
 /// Most hold a number. Those with a unit of time or text hold the bytes of it: see [`Register::is_number`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Register {
+pub struct Register<'a> {
     /// Register number, such as 60 for the energy E1.
     pub number: u16,
     /// Unit code of KMP, such as 3 for MWh, 22 for kW, 37 for degrees Celsius, 40 for m3, 51 for a bare number.
     pub unit: u8,
-    sign_exponent: u8,
-    mantissa: [u8; Self::MANTISSA_LEN_MAX],
-    mantissa_len: u8,
+    /// Sign and exponent as sent.
+    pub sign_exponent: u8,
+    /// The bytes of the value as sent, high byte first, without sign; at most 255.
+    pub mantissa: &'a [u8],
 }
 
 /// Why a [`Register`] has no value as a number.
@@ -26,34 +27,7 @@ pub enum NoValue {
     TooLarge,
 }
 
-impl Register {
-    /// Longest mantissa in bytes: texts have up to 16.
-    pub const MANTISSA_LEN_MAX: usize = 16;
-
-    /// A register to be emitted. `mantissa` is the value without sign, high byte first; bytes after
-    /// [`Self::MANTISSA_LEN_MAX`] are left out.
-    #[must_use]
-    pub fn new(number: u16, unit: u8, sign_exponent: u8, mantissa: &[u8]) -> Self {
-        let mut register = Self { number, unit, sign_exponent, mantissa: [0; _], mantissa_len: 0 };
-        for (to, &from) in register.mantissa.iter_mut().zip(mantissa) {
-            *to = from;
-            register.mantissa_len += 1;
-        }
-        register
-    }
-
-    /// The bytes of the value as sent, high byte first, without sign.
-    #[must_use]
-    pub fn mantissa(&self) -> &[u8] {
-        self.mantissa.get(..usize::from(self.mantissa_len)).unwrap_or_default()
-    }
-
-    /// The byte with sign and exponent as sent.
-    #[must_use]
-    pub const fn sign_exponent(&self) -> u8 {
-        self.sign_exponent
-    }
-
+impl Register<'_> {
     /// False for the units of clock, date and text: 47 (hh:mm:ss), 48 (yy:mm:dd), 49 (yyyy:mm:dd), 50 (mm:dd), 53
     /// (RTC), 54 (ASCII, least significant byte first), 63 (yy:mm:dd:hh:mm:ss) and 64 (ASCII).
     #[must_use]
@@ -70,7 +44,7 @@ impl Register {
             return Err(NoValue::NoNumber);
         }
         let magnitude = self
-            .mantissa()
+            .mantissa
             .iter()
             .try_fold(0_i64, |sum, &byte| sum.checked_mul(256)?.checked_add(i64::from(byte)))
             .ok_or(NoValue::TooLarge)?;
@@ -87,11 +61,12 @@ impl Register {
     /// Writes the register as it stands in an answer, without escapes.
     ///
     /// # Errors
-    /// [`Full`] when the buffer is too small.
+    /// [`Full`] when the buffer is too small or the mantissa longer than 255 bytes.
     pub fn emit(&self, out: &mut Writer<'_>) -> Result<(), Full> {
+        let len = u8::try_from(self.mantissa.len()).map_err(|_| Full { capacity: usize::from(u8::MAX) })?;
         out.u16_be(self.number)?;
-        out.put(&[self.unit, self.mantissa_len, self.sign_exponent])?;
-        out.put(self.mantissa())
+        out.put(&[self.unit, len, self.sign_exponent])?;
+        out.put(self.mantissa)
     }
 }
 
@@ -103,25 +78,12 @@ pub enum RegisterError {
         /// Offset of the register in the data.
         at: usize,
     },
-    /// A mantissa is longer than [`Register::MANTISSA_LEN_MAX`].
-    TooLong {
-        /// Offset of the register in the data.
-        at: usize,
-        /// The length as sent.
-        found: u8,
-    },
 }
 
 impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Truncated { at } => write!(f, "the data ends within the register at offset {at}"),
-            Self::TooLong { at, found } => write!(
-                f,
-                "at most {} bytes were expected in the register at offset {at}, found {found}",
-                Register::MANTISSA_LEN_MAX
-            ),
-        }
+        let Self::Truncated { at } = self;
+        write!(f, "the data ends within the register at offset {at}")
     }
 }
 
@@ -129,39 +91,40 @@ impl core::error::Error for RegisterError {}
 
 /// The registers of an answer in order. The data was checked, so iteration cannot fail.
 #[derive(Debug, Clone)]
-pub struct Registers<I> {
-    data: I,
+pub struct Registers<'a> {
+    data: &'a [u8],
 }
 
-impl<I: Iterator<Item = u8> + Clone> Registers<I> {
+impl<'a> Registers<'a> {
     /// Checks that `data` is a list of registers.
-    pub(super) fn new(data: I) -> Result<Self, RegisterError> {
-        let mut rest = data.clone().enumerate().peekable();
-        while let Some(&(at, _)) = rest.peek() {
-            let mut next = || rest.next().map(|(_, byte)| byte).ok_or(RegisterError::Truncated { at });
-            let [_, _, _, len, _] = [next()?, next()?, next()?, next()?, next()?];
-            if usize::from(len) > Register::MANTISSA_LEN_MAX {
-                return Err(RegisterError::TooLong { at, found: len });
-            }
-            for _ in 0..len {
-                next()?;
-            }
+    fn check(data: &'a [u8]) -> Result<(), RegisterError> {
+        let mut rest = data;
+        while !rest.is_empty() {
+            let at = data.len() - rest.len();
+            (_, rest) = register(rest).ok_or(RegisterError::Truncated { at })?;
         }
-        Ok(Self { data })
+        Ok(())
+    }
+
+    pub(super) fn new(data: &'a [u8]) -> Result<Self, RegisterError> {
+        Self::check(data).map(|()| Self { data })
     }
 }
 
-impl<I: Iterator<Item = u8>> Iterator for Registers<I> {
-    type Item = Register;
+/// Reads the register at the start of `data`, and what follows it.
+fn register(data: &[u8]) -> Option<(Register<'_>, &[u8])> {
+    let (&[high, low, unit, len, sign_exponent], rest) = data.split_first_chunk()?;
+    let (mantissa, rest) = rest.split_at_checked(usize::from(len))?;
+    let number = u16::from_be_bytes([high, low]);
+    Some((Register { number, unit, sign_exponent, mantissa }, rest))
+}
 
-    fn next(&mut self) -> Option<Register> {
-        let mut next = || self.data.next();
-        let number = u16::from_be_bytes([next()?, next()?]);
-        let (unit, mantissa_len, sign_exponent) = (next()?, next()?, next()?);
-        let mut mantissa = [0; Register::MANTISSA_LEN_MAX];
-        for byte in mantissa.iter_mut().take(usize::from(mantissa_len)) {
-            *byte = next()?;
-        }
-        Some(Register { number, unit, sign_exponent, mantissa, mantissa_len })
+impl<'a> Iterator for Registers<'a> {
+    type Item = Register<'a>;
+
+    fn next(&mut self) -> Option<Register<'a>> {
+        let (register, rest) = register(self.data)?;
+        self.data = rest;
+        Some(register)
     }
 }

@@ -61,10 +61,16 @@ impl<'a> DataLine<'a> {
         self.obis
     }
 
+    /// The brackets as sent, from the first `(` to the last `)`.
+    #[must_use]
+    pub fn brackets(&self) -> &'a [u8] {
+        self.raw.get(usize::from(self.address_len)..).unwrap_or_default()
+    }
+
     /// The bracket contents as sent, at least one.
     #[must_use]
     pub fn groups(&self) -> Groups<'a> {
-        Groups::checked(self.raw.get(usize::from(self.address_len)..).unwrap_or_default())
+        Groups::checked(self.brackets())
     }
 
     /// What the brackets say.
@@ -136,7 +142,11 @@ pub struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) const fn new(body: &'a [u8]) -> Self {
+    /// The lines of a telegram's body, see [`Telegram::body`](super::Telegram::body).
+    ///
+    /// In a body that was not checked, a number beyond 64 bits reads as a text.
+    #[must_use]
+    pub const fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
     }
 }
