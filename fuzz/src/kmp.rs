@@ -1,7 +1,7 @@
 //! Frames of the Kamstrup Meter Protocol.
 use crate::law;
 use metergate_bench::telegrams::kmp as telegrams;
-use metergate_wire::kmp::{self, Command, Frame};
+use metergate_wire::kmp::{self, Command, Frame, Message};
 use metergate_wire::{Scan, Writer};
 
 /// Bytes of an optical head.
@@ -26,13 +26,15 @@ pub(crate) fn answer_seeds() -> Vec<Vec<u8>> {
 
 /// Reads the answer at the start of `bytes`, and counts its registers.
 fn walk(bytes: &[u8]) -> usize {
-    let Scan::Frame { frame: Frame::Answer(answer), .. } = kmp::scan(bytes) else { return 0 };
-    let _ = (answer.address(), answer.command(), answer.meter_type(), answer.serial_number());
+    let Scan::Frame { frame: Frame::Answer, len } = kmp::scan(bytes) else { return 0 };
+    let mut frame = bytes[..len].to_vec();
+    let answer = Message::parse(&mut frame).expect("the scanner found it right");
+    let _ = (answer.meter_type(), answer.serial_number());
     let Ok(registers) = answer.registers() else { return 0 };
     let mut count = 0;
     for register in registers {
         let _ = (register.value(), register.exponent());
-        let mut buffer = [0; 64];
+        let mut buffer = [0; 512];
         register.emit(&mut Writer::new(&mut buffer)).expect("a register is shorter than its frame");
         count += 1;
     }

@@ -14,7 +14,8 @@ pub fn registers() -> Vec<u8> {
         [(60, 3, 0x43, 28_429), (80, 22, 0x41, 42), (68, 40, 0x42, 123_456), (86, 37, 0x42, 6_437)];
     written(|out: &mut Writer<'_>| {
         for (number, unit, sign_exponent, mantissa) in registers {
-            Register::new(number, unit, sign_exponent, &mantissa.to_be_bytes()).emit(out)?;
+            let mantissa = &mantissa.to_be_bytes();
+            Register { number, unit, sign_exponent, mantissa }.emit(out)?;
         }
         Ok(())
     })

@@ -4,8 +4,8 @@ use crate::cipher::written;
 use crate::ledger::{Said, by_obis};
 use metergate_meter::Protocol;
 use metergate_reading::{AddressBuf, MeterId, Number, RegisterBuf, Unit, ValueBuf};
-use metergate_wire::Scan;
-use metergate_wire::kmp::{self, Command, FRAME_LEN_MAX, Frame, Register};
+use metergate_wire::kmp::{self, Command, FRAME_LEN_MAX, Frame, Message, Register};
+use metergate_wire::{Full, Scan, Writer};
 use std::time::Duration;
 
 /// What a reader of a heat meter usually asks for.
@@ -68,11 +68,12 @@ impl KmpMeter {
                 Scan::NeedMore => break,
                 Scan::Skip(len) | Scan::Bad { len, .. } => len,
                 Scan::Frame { frame, len } => {
-                    if let Frame::Request(request) = frame
-                        && request.address() == kmp::ADDRESS_METER
+                    let mut request = self.heard[..len].to_vec();
+                    if frame == Frame::Request
+                        && let Ok(request) = Message::parse(&mut request)
+                        && request.address == kmp::ADDRESS_METER
                     {
-                        let (command, data) = (request.command(), request.data().collect::<Vec<u8>>());
-                        answers.extend(self.answer(command, &data, moment));
+                        answers.extend(self.answer(request.command, request.data, moment));
                     }
                     len
                 }
@@ -113,9 +114,8 @@ impl KmpMeter {
     fn registers(&self, numbers: &[u16], moment: &Moment<'_>) -> Emission {
         let known: Vec<Measured> =
             numbers.iter().filter_map(|&number| self.measure(number, moment)).collect();
-        let data = written(kmp::CONTENT_LEN_MAX, |out| {
-            known.iter().try_for_each(|measured| measured.register().emit(out))
-        });
+        let data =
+            written(kmp::CONTENT_LEN_MAX, |out| known.iter().try_for_each(|measured| measured.emit(out)));
         let said = Said {
             meter: known
                 .iter()
@@ -174,16 +174,17 @@ struct Measured {
 }
 
 impl Measured {
-    fn register(&self) -> Register {
+    fn emit(&self, out: &mut Writer<'_>) -> Result<(), Full> {
         let magnitude = self.mantissa.unsigned_abs().to_be_bytes();
         // Bit 7: negative value, bit 6: negative exponent.
         let sign = if self.mantissa < 0 { 0x80 } else { 0 } | if self.exponent < 0 { 0x40 } else { 0 };
-        Register::new(
-            self.number,
-            self.unit,
-            sign | self.exponent.unsigned_abs(),
-            &magnitude[8 - self.width..],
-        )
+        let register = Register {
+            number: self.number,
+            unit: self.unit,
+            sign_exponent: sign | self.exponent.unsigned_abs(),
+            mantissa: &magnitude[8 - self.width..],
+        };
+        register.emit(out)
     }
 
     fn said(&self) -> RegisterBuf {
