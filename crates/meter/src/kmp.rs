@@ -1,72 +1,274 @@
-//! Conversation to be written.
-use crate::{Code, Conversation, Event, Protocol, Settings, Step, Stream};
+//! Kamstrup Meter Protocol: a conversation that asks, or only listens.
+//!
+//! The reader asks for up to eight registers a request, and the meter answers within a second. Two things make it hard:
+//! heads echo what is sent, and meters with a battery let their optical port sleep and pay for every answer. So a
+//! request is repeated a bounded number of times, after a byte of light that wakes the head, and an hourly budget holds
+//! for requests and repetitions together.
+use crate::models::{Medium, Model};
+use crate::{Code, Conversation, Event, Flags, Protocol, Rejection, Settings, Step, Stream, Telegram};
 use core::fmt;
 use core::time::Duration;
-use metergate_reading::Register;
+use metergate_reading::MeterId;
+use metergate_wire::Scan;
+use metergate_wire::kmp::{self, Command, Frame, Message, NoValue, RegisterError};
 
-/// Why a telegram was refused.
+mod ask;
+mod register;
+
+pub use ask::Plan;
+use ask::{Asker, Outcome};
+pub use register::Registers;
+
+/// Silence that ends an unfinished frame: a byte takes 9 ms, and a meter sends its answer in one go.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Why an answer was refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Cause {}
+pub enum Cause {
+    /// The frame.
+    Frame(kmp::Error),
+    /// The list of registers.
+    Registers(RegisterError),
+    /// A value that does not fit 64 bits.
+    NumberTooLarge {
+        /// Of this register.
+        register: u16,
+    },
+    /// An answer to a command that carries no readings.
+    Command {
+        /// The CID.
+        code: u8,
+    },
+    /// The answer to GetType or GetSerialNo has not four bytes.
+    Length {
+        /// Number of bytes.
+        found: usize,
+    },
+}
 
 impl Cause {
     pub(crate) fn layer(&self) -> &'static str {
-        match *self {}
+        match self {
+            Self::Frame(_) => "kmp.frame",
+            _ => "kmp.answer",
+        }
     }
 
     pub(crate) fn code(&self) -> Code {
-        match *self {}
+        match self {
+            Self::Frame(error) => match error {
+                kmp::Error::CrcMismatch { .. } => Code::CrcMismatch,
+                kmp::Error::Unfinished { .. } => Code::Truncated,
+                kmp::Error::TooLong => Code::TooLong,
+                kmp::Error::Escape { .. } | kmp::Error::TooShort { .. } => Code::Malformed,
+            },
+            Self::Registers(_) | Self::Length { .. } => Code::Malformed,
+            Self::NumberTooLarge { .. } => Code::OutOfRange,
+            Self::Command { .. } => Code::Unsupported,
+        }
     }
 }
 
 impl fmt::Display for Cause {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(error) => error.fmt(f),
+            Self::Registers(error) => error.fmt(f),
+            Self::NumberTooLarge { register } => {
+                write!(f, "the value of register {register} does not fit 64 bits")
+            }
+            Self::Command { code } => write!(f, "an answer to command {code:02X}, which carries no readings"),
+            Self::Length { found } => write!(f, "type and serial number have 4 bytes, found {found}"),
+        }
     }
 }
 
-/// Registers of a telegram.
-#[derive(Debug, Clone)]
-pub struct Registers<'a>(core::marker::PhantomData<&'a ()>);
-
-impl<'a> Iterator for Registers<'a> {
-    type Item = Register<'a>;
-
-    fn next(&mut self) -> Option<Register<'a>> {
-        None
+impl From<Cause> for crate::Cause {
+    fn from(cause: Cause) -> Self {
+        Self::Kmp(cause)
     }
 }
 
 /// Conversation with a Kamstrup meter.
+///
+/// ```
+/// use core::time::Duration;
+/// use metergate_meter::{Conversation, Event, Settings, kmp::{Kmp, Plan}};
+///
+/// let plan = Plan::new(&[60], Duration::from_secs(3600)).unwrap();
+/// let mut meter = Kmp::asking(Settings::default(), plan.without_identity(), [0; 512]);
+/// meter.handle_timeout(Duration::ZERO);
+/// let mut request = [0; 64];
+/// let len = meter.poll_transmit(&mut request);
+/// assert_eq!(request[..len], *b"\x80\x3F\x10\x01\x00\x3C\xB2\x5F\x0D");
+///
+/// // The answer: 28.429 MWh.
+/// meter.handle_input(b"\x40\x3F\x10\x00\x3C\x03\x04\x43\x00\x00\x6F\x1B\xF2", Duration::from_secs(1));
+/// assert!(meter.poll().is_none(), "it is not complete");
+/// meter.handle_input(b"\x5C\xA9\x0D", Duration::from_secs(1));
+/// let Some(Event::Telegram(mut telegram)) = meter.poll() else { panic!() };
+/// assert_eq!(telegram.registers.next().unwrap().obis.unwrap().to_string(), "6-0:1.0.0*255");
+/// ```
 #[derive(Debug)]
 pub struct Kmp<B> {
     stream: Stream<B>,
+    model: Option<&'static Model>,
+    serial: Option<u32>,
+    asker: Option<Asker>,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Kmp<B> {
-    /// Listens only: for meters that push and for captured bytes.
+    /// Listens only: for captured bytes, and beside another reader.
     pub fn new(settings: Settings, buffer: B) -> Self {
-        let _ = settings;
-        Self { stream: Stream::new(buffer, Protocol::Kmp, Duration::from_millis(500)) }
+        let stream = Stream::new(buffer, Protocol::Kmp, IDLE);
+        Self { stream, model: settings.model, serial: None, asker: None }
+    }
+
+    /// Asks as `plan` says.
+    pub fn asking(settings: Settings, plan: Plan, buffer: B) -> Self {
+        Self { asker: Some(Asker::new(plan)), ..Self::new(settings, buffer) }
+    }
+
+    /// The event of an answer, which is held.
+    fn answer(&mut self, offset: u64, length: u64) -> Event<'_> {
+        let refuse = |cause: Cause| {
+            let cause = cause.into();
+            Event::Rejected(Rejection { offset, length, protocol: Protocol::Kmp, cause, security: None })
+        };
+        let message = match Message::parse(self.stream.held_mut()) {
+            Ok(message) => message,
+            Err(error) => return refuse(Cause::Frame(error)),
+        };
+        let medium = self.model.map(|model| model.medium);
+        let registers = match read(message, medium) {
+            Ok(registers) => registers,
+            Err(cause) => return refuse(cause),
+        };
+        if let Some(serial) = registers.serial_number() {
+            self.serial = Some(serial);
+        }
+        Event::Telegram(Telegram {
+            offset,
+            length,
+            protocol: Protocol::Kmp,
+            meter: self.serial.map(MeterId::kamstrup),
+            identification: None,
+            model: self.model,
+            time: registers.clock(),
+            security: None,
+            flags: Flags::default(),
+            signature: None,
+            registers: crate::Registers::Kmp(registers),
+        })
+    }
+}
+
+/// Reads what an answer says and checks all of it.
+fn read(message: Message<'_>, medium: Option<Medium>) -> Result<Registers<'_>, Cause> {
+    let length = Cause::Length { found: message.data.len() };
+    match message.command {
+        Command::GetRegister => {
+            let registers = message.registers().map_err(Cause::Registers)?;
+            let mut values = registers.clone();
+            match values.find(|register| register.value() == Err(NoValue::TooLarge)) {
+                Some(register) => Err(Cause::NumberTooLarge { register: register.number }),
+                None => Ok(Registers::values(registers, medium)),
+            }
+        }
+        Command::GetSerialNumber => message.serial_number().map(Registers::serial).ok_or(length),
+        Command::GetType => message.meter_type().map(|_| Registers::meter_type(message.data)).ok_or(length),
+        Command::Other(code) => Err(Cause::Command { code }),
     }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for Kmp<B> {
     fn handle_input(&mut self, bytes: &[u8], now: Duration) -> usize {
+        if let Some(asker) = &mut self.asker {
+            asker.heard(now);
+        }
         self.stream.fill(bytes, now)
     }
 
     fn handle_timeout(&mut self, now: Duration) {
         self.stream.expire(now);
+        if let Some(asker) = &mut self.asker {
+            asker.handle_timeout(now);
+        }
+    }
+
+    fn poll_transmit(&mut self, out: &mut [u8]) -> usize {
+        self.asker.as_mut().map_or(0, |asker| asker.transmit(out))
     }
 
     fn poll_timeout(&self) -> Option<Duration> {
-        self.stream.deadline()
+        let asker = self.asker.as_ref().map(Asker::due);
+        match (self.stream.deadline(), asker) {
+            (Some(stream), Some(asker)) => Some(stream.min(asker)),
+            (stream, asker) => stream.or(asker),
+        }
     }
 
     fn poll(&mut self) -> Option<Event<'_>> {
-        match self.stream.next(|raw, _| metergate_wire::Scan::<(), _>::Skip(raw.len())) {
-            Step::Rejected(rejection) => Some(Event::Rejected(rejection)),
-            _ => None,
+        self.stream.release();
+        loop {
+            let asks = self.asker.is_some();
+            match self.stream.next(|raw, _| scan(raw, asks)) {
+                Step::Frame { frame: Found::Answer(command), offset, len } => {
+                    self.stream.hold(0..len, len);
+                    if let Some(asker) = &mut self.asker {
+                        asker.answered(command);
+                    }
+                    return Some(self.answer(offset, len as u64));
+                }
+                Step::Frame { frame: Found::Request, len, .. } => {
+                    self.stream.drop_frame(len);
+                    if let Some(asker) = &mut self.asker {
+                        asker.echoed();
+                    }
+                }
+                Step::Frame { frame: Found::Nothing, len, .. } => self.stream.drop_frame(len),
+                Step::Rejected(rejection) => {
+                    if let Some(asker) = &mut self.asker
+                        && rejection.cause != crate::Cause::Noise
+                    {
+                        asker.failed();
+                    }
+                    return Some(Event::Rejected(rejection));
+                }
+                Step::Ended | Step::Wait => break,
+            }
+        }
+        match self.asker.as_mut()?.outcome()? {
+            Outcome::NoAnswer { attempts, echo } => Some(Event::NoAnswer { attempts, echo }),
         }
     }
 }
+
+/// What stands at the start of the raw bytes.
+#[derive(Debug)]
+enum Found {
+    Answer(u8),
+    Request,
+    /// An acknowledgement, or the echo of the byte that wakes the head.
+    Nothing,
+}
+
+fn scan(raw: &[u8], asks: bool) -> Scan<Found, crate::Cause> {
+    if asks && raw.first() == Some(&ask::WAKE) {
+        return Scan::Frame { frame: Found::Nothing, len: 1 };
+    }
+    match kmp::scan(raw) {
+        Scan::Frame { frame: Frame::Answer, len } => {
+            // The command stands after start and address. Neither is escaped unless the address is odd.
+            Scan::Frame { frame: Found::Answer(raw.get(2).copied().unwrap_or_default()), len }
+        }
+        Scan::Frame { frame: Frame::Request, len } => Scan::Frame { frame: Found::Request, len },
+        Scan::Frame { frame: Frame::Ack, len } => Scan::Frame { frame: Found::Nothing, len },
+        Scan::Skip(len) => Scan::Skip(len),
+        Scan::Bad { error, len } => Scan::Bad { error: Cause::Frame(error).into(), len },
+        Scan::NeedMore => Scan::NeedMore,
+    }
+}
+
+#[cfg(test)]
+mod tests;

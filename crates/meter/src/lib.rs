@@ -16,6 +16,7 @@
 extern crate std;
 
 mod conversation;
+mod data_set;
 mod event;
 mod key;
 mod line;
