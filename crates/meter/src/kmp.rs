@@ -4,7 +4,7 @@
 //! heads echo what is sent, and meters with a battery let their optical port sleep and pay for every answer. So a
 //! request is repeated a bounded number of times, after a byte of light that wakes the head, and an hourly budget holds
 //! for requests and repetitions together.
-use crate::models::{Medium, Model};
+use crate::models::Model;
 use crate::{Code, Conversation, Event, Flags, Protocol, Rejection, Settings, Step, Stream, Telegram};
 use core::fmt;
 use core::time::Duration;
@@ -17,7 +17,7 @@ mod register;
 
 pub use ask::Plan;
 use ask::{Asker, Outcome};
-pub use register::Registers;
+pub use register::{Registers, obis};
 
 /// Silence that ends an unfinished frame: a byte takes 9 ms, and a meter sends its answer in one go.
 const IDLE: Duration = Duration::from_millis(500);
@@ -129,6 +129,21 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Kmp<B> {
         Self { asker: Some(Asker::new(plan)), ..Self::new(settings, buffer) }
     }
 
+    /// Keeps the serial number of the held answer, and says whether it answers GetSerialNo or GetType.
+    fn note_identity(&mut self) -> bool {
+        let command = self.stream.held().get(2).copied().map(Command::from_code);
+        match command {
+            Some(Command::GetSerialNumber) => {
+                let serial =
+                    Message::parse(self.stream.held_mut()).ok().and_then(|message| message.serial_number());
+                self.serial = serial.or(self.serial);
+                true
+            }
+            Some(Command::GetType) => true,
+            _ => false,
+        }
+    }
+
     /// The event of an answer, which is held.
     fn answer(&mut self, offset: u64, length: u64) -> Event<'_> {
         let refuse = |cause: Cause| {
@@ -139,8 +154,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Kmp<B> {
             Ok(message) => message,
             Err(error) => return refuse(Cause::Frame(error)),
         };
-        let medium = self.model.map(|model| model.medium);
-        let registers = match read(message, medium) {
+        let registers = match read(message) {
             Ok(registers) => registers,
             Err(cause) => return refuse(cause),
         };
@@ -164,7 +178,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Kmp<B> {
 }
 
 /// Reads what an answer says and checks all of it.
-fn read(message: Message<'_>, medium: Option<Medium>) -> Result<Registers<'_>, Cause> {
+fn read(message: Message<'_>) -> Result<Registers<'_>, Cause> {
     let length = Cause::Length { found: message.data.len() };
     match message.command {
         Command::GetRegister => {
@@ -172,7 +186,7 @@ fn read(message: Message<'_>, medium: Option<Medium>) -> Result<Registers<'_>, C
             let mut values = registers.clone();
             match values.find(|register| register.value() == Err(NoValue::TooLarge)) {
                 Some(register) => Err(Cause::NumberTooLarge { register: register.number }),
-                None => Ok(Registers::values(registers, medium)),
+                None => Ok(Registers::values(registers)),
             }
         }
         Command::GetSerialNumber => message.serial_number().map(Registers::serial).ok_or(length),
@@ -217,6 +231,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for Kmp<B> {
                     self.stream.hold(0..len, len);
                     if let Some(asker) = &mut self.asker {
                         asker.answered(command);
+                        // Asked for on the own account, so it is no news.
+                        if self.note_identity() {
+                            self.stream.release();
+                            continue;
+                        }
                     }
                     return Some(self.answer(offset, len as u64));
                 }

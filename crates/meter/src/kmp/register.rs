@@ -1,5 +1,4 @@
 //! Registers of a Kamstrup answer, in terms of readings.
-use crate::models::Medium;
 use metergate_reading::{Address, Date, DateTime, Number, ObisCode, Register, Time, Unit, Value};
 use metergate_wire::kmp;
 
@@ -15,14 +14,14 @@ pub struct Registers<'a>(Content<'a>);
 
 #[derive(Debug, Clone)]
 enum Content<'a> {
-    Values(kmp::Registers<'a>, Option<Medium>),
+    Values(kmp::Registers<'a>),
     SerialNumber(Option<u32>),
     MeterType(Option<&'a [u8]>),
 }
 
 impl<'a> Registers<'a> {
-    pub(super) fn values(registers: kmp::Registers<'a>, medium: Option<Medium>) -> Self {
-        Self(Content::Values(registers, medium))
+    pub(super) fn values(registers: kmp::Registers<'a>) -> Self {
+        Self(Content::Values(registers))
     }
 
     pub(super) fn serial(serial: u32) -> Self {
@@ -36,7 +35,7 @@ impl<'a> Registers<'a> {
     /// The serial number, when the answer has it.
     pub(super) fn serial_number(&self) -> Option<u32> {
         match &self.0 {
-            Content::Values(..) => u32::try_from(self.value_of(SERIAL_NUMBER)?.value().ok()?).ok(),
+            Content::Values(_) => u32::try_from(self.value_of(SERIAL_NUMBER)?.value().ok()?).ok(),
             Content::SerialNumber(serial) => *serial,
             Content::MeterType(_) => None,
         }
@@ -53,7 +52,7 @@ impl<'a> Registers<'a> {
 
     fn value_of(&self, number: u16) -> Option<kmp::Register<'a>> {
         match &self.0 {
-            Content::Values(registers, _) => registers.clone().find(|register| register.number == number),
+            Content::Values(registers) => registers.clone().find(|register| register.number == number),
             _ => None,
         }
     }
@@ -64,10 +63,10 @@ impl<'a> Iterator for Registers<'a> {
 
     fn next(&mut self) -> Option<Register<'a>> {
         match &mut self.0 {
-            Content::Values(registers, medium) => {
+            Content::Values(registers) => {
                 let register = registers.next()?;
                 let (value, unit) = value(&register);
-                let obis = obis(register.number, *medium);
+                let obis = obis(register.number);
                 Some(Register { obis, unit, ..Register::new(Address::Kmp(register.number), value) })
             }
             Content::SerialNumber(serial) => {
@@ -116,33 +115,37 @@ fn when_or_text<'a>(register: &kmp::Register<'a>) -> Option<Value<'a>> {
     }))
 }
 
-/// The code of a register, where EN 13757-1 (heat, water) or IEC 62056-6-1 (electricity) has one.
+/// The code of a register, where EN 13757-1 (heat) or IEC 62056-6-1 (electricity) has one.
 ///
-/// Volume and flow mean one thing in a heat meter and another in a water meter, and nothing in an answer tells which it
-/// is; so those two need the model.
-const fn obis(register: u16, medium: Option<Medium>) -> Option<ObisCode> {
-    let (medium, quantity, processing) = match (register, medium) {
-        (60, _) => (6, 1, 0),
-        (80, _) => (6, 8, 0),
-        (86, _) => (6, 10, 0),
-        (87, _) => (6, 11, 0),
-        (89, _) => (6, 12, 0),
-        (68, Some(Medium::Heat)) => (6, 2, 0),
-        (74, Some(Medium::Heat)) => (6, 9, 0),
-        (68, Some(Medium::Water)) => (8, 1, 0),
-        (74, Some(Medium::Water)) => (8, 2, 0),
-        (1, _) => (1, 1, 8),
-        (2, _) => (1, 2, 8),
-        (1023, _) => (1, 1, 7),
-        (1054, _) => (1, 32, 7),
-        (1055, _) => (1, 52, 7),
-        (1056, _) => (1, 72, 7),
-        (1076, _) => (1, 31, 7),
-        (1077, _) => (1, 51, 7),
-        (1078, _) => (1, 71, 7),
-        (1080, _) => (1, 21, 7),
-        (1081, _) => (1, 41, 7),
-        (1082, _) => (1, 61, 7),
+/// Volume (68) and flow (74) have none here: heat, cooling and water meters share these two registers, and nothing in
+/// an answer tells which meter it is.
+///
+/// ```
+/// use metergate_meter::kmp;
+///
+/// assert_eq!(kmp::obis(60).unwrap().to_string(), "6-0:1.0.0*255");
+/// assert_eq!(kmp::obis(68), None);
+/// ```
+#[must_use]
+pub const fn obis(register: u16) -> Option<ObisCode> {
+    let (medium, quantity, processing) = match register {
+        60 => (6, 1, 0),
+        80 => (6, 8, 0),
+        86 => (6, 10, 0),
+        87 => (6, 11, 0),
+        89 => (6, 12, 0),
+        1 => (1, 1, 8),
+        2 => (1, 2, 8),
+        1023 => (1, 1, 7),
+        1054 => (1, 32, 7),
+        1055 => (1, 52, 7),
+        1056 => (1, 72, 7),
+        1076 => (1, 31, 7),
+        1077 => (1, 51, 7),
+        1078 => (1, 71, 7),
+        1080 => (1, 21, 7),
+        1081 => (1, 41, 7),
+        1082 => (1, 61, 7),
         _ => return None,
     };
     Some(ObisCode::new(medium, 0, quantity, processing, 0, 255))
