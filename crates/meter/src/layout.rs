@@ -136,6 +136,11 @@ impl Layouts {
     /// list, and no built-in table is used unless the model asks for it.
     pub(crate) fn choose(&self, mut list: Items<'_>, has_names: bool) -> Option<&'static Layout> {
         let (whole, len) = (list, list.len());
+        // What stands in structures of its own has its code with it, and no text to know a list by.
+        let has_names = has_names || matches!(whole.bytes(), [STRUCTURE, ..]);
+        if has_names && self.own.is_empty() && self.named.is_none() {
+            return None;
+        }
         let first = list.next().and_then(|first| first.octets()).unwrap_or_default();
         let fits = |layout: &&'static Layout| layout.fits(whole, len, first);
         let own = self.own.iter().find(fits);
@@ -147,6 +152,8 @@ impl Layouts {
         own.or_else(named).or_else(automatic)
     }
 }
+
+const STRUCTURE: u8 = 0x02;
 
 /// The A-XDR tag of a value.
 fn tag_of(value: &Value<'_>) -> u8 {
@@ -249,6 +256,14 @@ mod tests {
                     assert!(position < elements, "{layout}: {row:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_layout_that_a_model_names_exists() {
+        for model in crate::models::all() {
+            let Some(name) = model.layout else { continue };
+            assert!(all().any(|layout| layout.name == name), "{}: no layout {name}", model.name);
         }
     }
 

@@ -18,14 +18,39 @@
 //! The initialisation vector is the system title (8 bytes) and the invocation counter (4 bytes); the additional
 //! authenticated data are the security control byte and the authentication key, and the content when it is plain.
 use crate::{Code, CounterPolicy, Flags, Key, Security, SecurityHeader, Settings};
+use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::consts::U12;
-use aes_gcm::aead::{AeadInOut, Nonce};
 use aes_gcm::{AesGcm, KeyInit, aes::Aes128};
 use core::fmt;
+use ctr::cipher::{InnerIvInit, StreamCipher, StreamCipherCoreWrapper};
+use ctr::{CtrCore, flavors::Ctr32BE};
 use metergate_wire::dlms::ciphering::{AUTHENTICATION_TAG_LEN, SecurityControl};
 use zeroize::Zeroize;
 
-type Cipher = AesGcm<Aes128, U12, U12>;
+/// The block cipher, and the mode that adds the tag to it. Both wipe themselves.
+struct Cipher {
+    block: Aes128,
+    gcm: AesGcm<Aes128, U12, U12>,
+}
+
+impl Cipher {
+    fn new(key: &Key) -> Self {
+        let block = Aes128::new(key.bytes().into());
+        Self { gcm: AesGcm::from(block.clone()), block }
+    }
+
+    /// Decrypts or encrypts, which is the same in counter mode, without looking at a tag.
+    fn apply_keystream(&self, nonce: &Nonce, content: &mut [u8]) {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = *nonce;
+        // GCM takes counter 1 for the tag; the content begins with 2 (NIST SP 800-38D, 7.1).
+        let first = [a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 2];
+        let core = CtrCore::<&Aes128, Ctr32BE>::inner_iv_init(&self.block, &first.into());
+        StreamCipherCoreWrapper::from_core(core).apply_keystream(content);
+    }
+}
+
+/// System title and invocation counter: the initialisation vector.
+type Nonce = [u8; 12];
 
 /// Length of the system title that the initialisation vector has room for.
 const SYSTEM_TITLE_LEN: usize = 8;
@@ -86,7 +111,7 @@ impl Opener {
     /// Takes keys, counter policy and the last accepted counter out of the settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        let cipher = settings.key.as_ref().map(|key| Cipher::new(key.bytes().into()));
+        let cipher = settings.key.as_ref().map(Cipher::new);
         let mut accepted = [None; TITLES_MAX];
         if let Some(first) = accepted.first_mut() {
             *first = settings.last_accepted;
@@ -120,23 +145,27 @@ impl Opener {
         match (tag, &self.auth_key) {
             (Some(tag), Some(auth_key)) if control.is_encrypted() => {
                 let data = associated_data(control, auth_key);
-                let checked = cipher.decrypt_inout_detached(&nonce, &*data, content.into(), tag.into());
+                let checked =
+                    cipher.gcm.decrypt_inout_detached(&nonce.into(), &*data, content.into(), tag.into());
                 if checked.is_ok() {
                     return opened(TagCheck::Right);
                 }
                 // A wrong tag leaves the ciphertext; the plaintext tells which of the two keys is wrong.
-                apply_keystream(cipher, &nonce, content);
+                cipher.apply_keystream(&nonce, content);
                 opened(TagCheck::Wrong)
             }
             (Some(tag), Some(auth_key)) => {
                 let right = with_plain_data(control, auth_key, content, |data| {
-                    cipher.decrypt_inout_detached(&nonce, data, (&mut [][..]).into(), tag.into()).is_ok()
+                    cipher
+                        .gcm
+                        .decrypt_inout_detached(&nonce.into(), data, (&mut [][..]).into(), tag.into())
+                        .is_ok()
                 })?;
                 opened(if right { TagCheck::Right } else { TagCheck::Wrong })
             }
             (tag, _) => {
                 if control.is_encrypted() {
-                    apply_keystream(cipher, &nonce, content);
+                    cipher.apply_keystream(&nonce, content);
                 }
                 opened(if tag.is_some() { TagCheck::Unchecked } else { TagCheck::Absent })
             }
@@ -211,21 +240,21 @@ pub fn seal(
     let Ok(title) = <[u8; SYSTEM_TITLE_LEN]>::try_from(header.system_title()) else {
         return Err(Error::Unsupported(Unsupported::SystemTitle { len: header.system_title().len() }));
     };
-    let cipher = Cipher::new(key.bytes().into());
+    let cipher = Cipher::new(key);
     let nonce = nonce(title, header.invocation_counter);
     if !control.is_authenticated() {
-        apply_keystream(&cipher, &nonce, content);
+        cipher.apply_keystream(&nonce, content);
         return Ok(None);
     }
     let auth_key = auth_key.ok_or(Error::MissingKey)?;
     if !control.is_encrypted() {
         return with_plain_data(control, auth_key, content, |data| {
-            cipher.encrypt_inout_detached(&nonce, data, (&mut [][..]).into()).ok().map(Into::into)
+            cipher.gcm.encrypt_inout_detached(&nonce.into(), data, (&mut [][..]).into()).ok().map(Into::into)
         });
     }
     let data = associated_data(control, auth_key);
     // GCM refuses only what is longer than 64 GiB.
-    let tag = cipher.encrypt_inout_detached(&nonce, &*data, content.into()).ok();
+    let tag = cipher.gcm.encrypt_inout_detached(&nonce.into(), &*data, content.into()).ok();
     Ok(tag.map(Into::into))
 }
 
@@ -243,9 +272,9 @@ fn unsupported(control: SecurityControl) -> Option<Unsupported> {
     }
 }
 
-fn nonce([a, b, c, d, e, f, g, h]: [u8; SYSTEM_TITLE_LEN], counter: u32) -> Nonce<Cipher> {
+fn nonce([a, b, c, d, e, f, g, h]: [u8; SYSTEM_TITLE_LEN], counter: u32) -> Nonce {
     let [i, j, k, l] = counter.to_be_bytes();
-    [a, b, c, d, e, f, g, h, i, j, k, l].into()
+    [a, b, c, d, e, f, g, h, i, j, k, l]
 }
 
 /// Security control byte and authentication key. Wiped when dropped.
@@ -255,11 +284,6 @@ fn associated_data(control: SecurityControl, auth_key: &Key) -> zeroize::Zeroizi
     first.fill(control.0);
     rest.copy_from_slice(auth_key.bytes());
     data.into()
-}
-
-/// Decrypts or encrypts: in counter mode both are the same, and the tag that comes with it is of no use here.
-fn apply_keystream(cipher: &Cipher, nonce: &Nonce<Cipher>, content: &mut [u8]) {
-    let _ = cipher.encrypt_inout_detached(nonce, &[], content.into());
 }
 
 /// Calls `check` with the additional authenticated data of a content that stays plain: it is part of them.

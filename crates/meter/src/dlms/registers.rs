@@ -11,7 +11,7 @@
 //! ```
 use super::value::value;
 use crate::layout::{Layout, Layouts};
-use metergate_reading::{Address, Number, ObisCode, Register, Unit, Value};
+use metergate_reading::{Address, Groups, Number, ObisCode, Register, Unit, Value};
 use metergate_wire::dlms::axdr::{self, Data, Items, Walk};
 
 /// Walks the registers of a data-notification in their order.
@@ -29,116 +29,133 @@ pub struct Registers<'a> {
     layout: Option<&'static Layout>,
 }
 
+/// OBIS code, value, and scaler and unit if they were sent.
+type Item<'a> = (ObisCode, Value<'a>, Option<(i8, u8)>);
+
 /// OBIS codes begin with a medium, which is at most 15; no text does.
 const MEDIUM_MAX: u8 = 15;
+/// A-XDR tag of an array.
+const ARRAY: u8 = 0x01;
 
 impl<'a> Registers<'a> {
     pub(super) fn new(body: Data<'a>, layouts: &Layouts) -> Self {
         let mut walk = body.walk();
-        let Some(list) = body.value().items() else {
-            // A value alone is the only element.
-            return Self { walk, left: 1, position: 0, outer_left: None, objects: None, layout: None };
-        };
-        let compact = matches!(body.value(), axdr::Value::CompactArray(_));
-        if compact {
-            return Self { walk, left: 1, position: 0, outer_left: None, objects: None, layout: None };
-        }
-        walk.next();
         let mut registers =
-            Self { walk, left: list.len(), position: 0, outer_left: None, objects: None, layout: None };
-        match registers.push_objects(list) {
-            Some(objects) => {
-                // The list of push objects stands first and names itself: it is no register.
-                let named_itself = objects.len() == registers.left;
-                registers.objects = Some(objects);
-                if let Some(axdr::Value::Array(array)) = registers.walk.next() {
-                    registers.walk.skip_list(array);
-                }
-                registers.left -= 1;
-                registers.position = 1;
-                if named_itself {
-                    registers.objects.as_mut().and_then(Iterator::next);
-                }
-                registers.layout = layouts.choose(list, true);
+            Self { walk, left: 1, position: 0, outer_left: None, objects: None, layout: None };
+        // A value alone is the only element, and a compact array stays one value.
+        let (axdr::Value::Array(list) | axdr::Value::Structure(list)) = body.value() else {
+            return registers;
+        };
+        walk.next();
+        registers.walk = walk;
+        registers.left = list.len();
+        let objects = push_objects(list);
+        registers.layout = layouts.choose(list, objects.is_some());
+        if let Some(objects) = objects {
+            // The list of push objects stands first and, mostly, names itself: it is no register.
+            registers.walk.next();
+            registers.walk.skip_list(objects);
+            let mut names = objects;
+            if objects.len() == list.len() {
+                names.next();
             }
-            None => registers.layout = layouts.choose(list, false),
+            registers.objects = Some(names);
+            registers.left -= 1;
+            registers.position = 1;
         }
         registers
     }
 
-    /// The push objects, when the first element is a list of them that names the elements one by one.
-    fn push_objects(&self, list: Items<'a>) -> Option<Items<'a>> {
-        let axdr::Value::Array(objects) = self.walk.clone().next()? else { return None };
-        let len = objects.len();
-        let named = len == list.len() || len + 1 == list.len();
-        let mut each = objects;
-        (named && len > 0 && each.all(|object| push_object(object).is_some())).then_some(objects)
-    }
-
-    /// The next element of the list that is walked.
-    fn element(&mut self) -> Option<axdr::Value<'a>> {
-        if self.left == 0 {
-            // The list inside is over; the outermost goes on.
-            self.left = self.outer_left.take()?;
-            return self.element();
+    /// The next value of the list that is walked; its elements, if it has any, are left behind.
+    #[inline]
+    fn value(&mut self) -> Option<Value<'a>> {
+        // By far the most are integers.
+        match self.walk.take_integer() {
+            Some(integer) => Some(Value::Number(Number::new(integer, 0))),
+            None => self.other_value(),
         }
-        self.left -= 1;
-        self.walk.next()
     }
 
-    /// A value whose tag was read, as register value. Its elements, if it has any, are left behind.
-    fn finish(&mut self, element: axdr::Value<'a>) -> Value<'a> {
+    fn other_value(&mut self) -> Option<Value<'a>> {
+        let element = self.walk.next()?;
         if let axdr::Value::Array(list) | axdr::Value::Structure(list) = element {
             self.walk.skip_list(list);
         }
-        value(element)
+        Some(value(element))
     }
 
-    /// Takes `{ scaler, unit }` if it comes next.
-    fn scaler_unit(&mut self) -> Option<(i8, u8)> {
+    /// Takes `{ OBIS, value }` or `{ OBIS, value, { scaler, unit } }` if it comes next.
+    #[inline]
+    fn item(&mut self) -> Option<Item<'a>> {
+        let before = self.walk;
+        let item = self.read_item();
+        if item.is_none() {
+            self.walk = before;
+        }
+        item
+    }
+
+    #[inline]
+    fn read_item(&mut self) -> Option<Item<'a>> {
+        let (count @ 2..=3, code @ [0..=MEDIUM_MAX, ..]) = self.walk.take_item()? else { return None };
+        let value = self.value()?;
+        let scaler_unit = if count == 3 { Some(self.walk.take_scaler_unit()?) } else { None };
+        Some((ObisCode::from_bytes(code), value, scaler_unit))
+    }
+
+    /// Takes an OBIS code if it comes next.
+    #[inline]
+    fn obis(&mut self) -> Option<ObisCode> {
         let mut ahead = self.walk;
-        let scaler_unit = read_scaler_unit(&mut ahead)?;
-        self.walk = ahead;
-        Some(scaler_unit)
-    }
-
-    /// Reads `OBIS, value[, { scaler, unit }]` out of the structure whose tag was read, if that is what it holds.
-    fn item(&mut self, children: Items<'a>) -> Option<Register<'a>> {
-        let count = children.len();
-        if !(2..=3).contains(&count) {
+        let code = ahead.take_octets::<6>()?;
+        if !matches!(code, [0..=MEDIUM_MAX, ..]) {
             return None;
         }
-        let mut ahead = self.walk;
-        let obis = obis(&ahead.next()?)?;
-        let element = ahead.next()?;
-        if let axdr::Value::Array(list) | axdr::Value::Structure(list) = element {
-            ahead.skip_list(list);
-        }
-        let scaler_unit = if count == 3 { Some(read_scaler_unit(&mut ahead)?) } else { None };
         self.walk = ahead;
-        Some(self.named(obis, value(element), scaler_unit))
+        Some(ObisCode::from_bytes(*code))
     }
 
+    /// A register that the telegram names.
+    #[inline]
     fn named(&self, obis: ObisCode, value: Value<'a>, scaler_unit: Option<(i8, u8)>) -> Register<'a> {
-        let mut register = Register { obis: Some(obis), ..Register::new(Address::Obis, value) };
-        match scaler_unit {
-            Some((scaler, unit)) => scale(&mut register, scaler, Unit::from_dlms(unit)),
-            None => {
-                if let Some(row) = self.layout.and_then(|layout| layout.of_obis(obis)) {
-                    scale(&mut register, row.scale, row.unit);
-                }
-            }
-        }
-        register
+        let (scale, unit) = match (scaler_unit, self.layout) {
+            (Some((scaler, unit)), _) => (scaler, Unit::from_dlms(unit)),
+            (None, None) => (0, None),
+            (None, Some(layout)) => layout.of_obis(obis).map_or((0, None), |row| (row.scale, row.unit)),
+        };
+        register(Some(obis), Address::Obis, value, scale, unit)
     }
 
     fn at_position(&self, position: u16, value: Value<'a>) -> Register<'a> {
-        let mut register = Register::new(Address::Position(position), value);
-        if let Some(row) = self.layout.and_then(|layout| layout.at_position(position)) {
-            register.obis = Some(row.obis);
-            scale(&mut register, row.scale, row.unit);
+        let address = Address::Position(position);
+        match self.layout.and_then(|layout| layout.at_position(position)) {
+            Some(row) => register(Some(row.obis), address, value, row.scale, row.unit),
+            None => register(None, address, value, 0, None),
         }
-        register
+    }
+
+    /// Counts elements of the list that is walked as taken.
+    fn advance(&mut self, elements: u16) {
+        self.left = self.left.saturating_sub(usize::from(elements));
+        if self.outer_left.is_none() {
+            self.position = self.position.saturating_add(elements);
+        }
+    }
+
+    /// Goes into an array or structure of items, if that is what comes next.
+    fn enter(&mut self) -> bool {
+        let mut ahead = self.walk;
+        match ahead.next() {
+            Some(axdr::Value::Array(list) | axdr::Value::Structure(list))
+                if self.outer_left.is_none() && holds_items(list) =>
+            {
+                self.advance(1);
+                self.walk = ahead;
+                self.outer_left = Some(core::mem::replace(&mut self.left, list.len()));
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -146,67 +163,78 @@ impl<'a> Iterator for Registers<'a> {
     type Item = Register<'a>;
 
     fn next(&mut self) -> Option<Register<'a>> {
-        loop {
-            let element = self.element()?;
-            let position = self.position;
-            if self.outer_left.is_none() {
-                self.position = self.position.saturating_add(1);
-            }
-            if let Some(objects) = &mut self.objects {
-                let name = objects.next().as_ref().and_then(|object| push_object(*object));
-                let value = self.finish(element);
-                return Some(match name {
-                    Some(obis) => self.named(obis, value, None),
-                    None => self.at_position(position, value),
-                });
-            }
-            match element {
-                axdr::Value::Octets(_) if self.left > 0 => {
-                    if let Some(obis) = obis(&element) {
-                        let element = self.element()?;
-                        let value = self.finish(element);
-                        let mut taken = 1;
-                        let scaler_unit = if self.left > 0 { self.scaler_unit() } else { None };
-                        if scaler_unit.is_some() {
-                            self.left -= 1;
-                            taken = 2;
-                        }
-                        if self.outer_left.is_none() {
-                            self.position = self.position.saturating_add(taken);
-                        }
-                        return Some(self.named(obis, value, scaler_unit));
-                    }
-                }
-                axdr::Value::Structure(children) => {
-                    if let Some(register) = self.item(children) {
-                        return Some(register);
-                    }
-                    if self.outer_left.is_none() && holds_items(children) {
-                        self.outer_left = Some(core::mem::replace(&mut self.left, children.len()));
-                        continue;
-                    }
-                }
-                axdr::Value::Array(children) if self.outer_left.is_none() && holds_items(children) => {
-                    self.outer_left = Some(core::mem::replace(&mut self.left, children.len()));
-                    continue;
-                }
-                _ => {}
-            }
-            let value = self.finish(element);
-            return Some(self.at_position(position, value));
+        while self.left == 0 {
+            // A list inside is over; the outermost goes on.
+            self.left = self.outer_left.take()?;
         }
+        if let Some(objects) = &mut self.objects {
+            let name = objects.next().and_then(push_object);
+            let (position, value) = (self.position, self.value()?);
+            self.advance(1);
+            return Some(match name {
+                Some(obis) => self.named(obis, value, None),
+                None => self.at_position(position, value),
+            });
+        }
+        if let Some((obis, value, scaler_unit)) = self.item() {
+            self.advance(1);
+            return Some(self.named(obis, value, scaler_unit));
+        }
+        if self.left > 1
+            && let Some(obis) = self.obis()
+        {
+            let value = self.value()?;
+            let scaler_unit = if self.left > 2 { self.walk.take_scaler_unit() } else { None };
+            self.advance(if scaler_unit.is_some() { 3 } else { 2 });
+            return Some(self.named(obis, value, scaler_unit));
+        }
+        if self.enter() {
+            return self.next();
+        }
+        let (position, value) = (self.position, self.value()?);
+        self.advance(1);
+        Some(self.at_position(position, value))
     }
 }
 
-/// Applies scaler and unit to a number; anything else has neither.
-fn scale(register: &mut Register<'_>, scaler: i8, unit: Option<Unit>) {
-    let scaled = |number: Number| number.scaled(scaler).unwrap_or(number);
-    match &mut register.value {
-        Value::Number(number) | Value::Float(number) => {
-            *number = scaled(*number);
-            register.unit = unit;
-        }
-        _ => {}
+/// The push objects, when the first element is a list of them that names the elements one by one.
+fn push_objects(list: Items<'_>) -> Option<Items<'_>> {
+    let mut elements = list;
+    // Looked at before the element is read: most telegrams have no list of push objects.
+    if list.bytes().first() != Some(&ARRAY) {
+        return None;
+    }
+    let Some(axdr::Value::Array(objects)) = elements.next() else { return None };
+    let len = objects.len();
+    let named = len > 0 && (len == list.len() || len + 1 == list.len());
+    let mut each = objects;
+    (named && each.all(|object| push_object(object).is_some())).then_some(objects)
+}
+
+/// A register whose number is scaled and has a unit; a value that is no number has neither.
+#[inline]
+fn register<'a>(
+    obis: Option<ObisCode>,
+    address: Address<'a>,
+    value: Value<'a>,
+    scale: i8,
+    unit: Option<Unit>,
+) -> Register<'a> {
+    let scaled = |number: Number| number.scaled(scale).unwrap_or(number);
+    let (value, unit) = match value {
+        Value::Number(number) => (Value::Number(scaled(number)), unit),
+        Value::Float(number) => (Value::Float(scaled(number)), unit),
+        other => (other, None),
+    };
+    Register {
+        obis,
+        address,
+        value,
+        unit,
+        time: None,
+        seconds_index: None,
+        status: None,
+        groups: Groups::NONE,
     }
 }
 
@@ -224,15 +252,6 @@ fn push_object(object: axdr::Value<'_>) -> Option<ObisCode> {
     let (class, name, attribute) = (fields.next()?, fields.next()?, fields.next()?);
     let shaped = matches!((class, attribute), (axdr::Value::U16(_), axdr::Value::I8(_)));
     obis(&name).filter(|_| shaped)
-}
-
-/// Reads `{ scaler, unit }`.
-fn read_scaler_unit(walk: &mut Walk<'_>) -> Option<(i8, u8)> {
-    let axdr::Value::Structure(_) = walk.next()? else { return None };
-    match (walk.next()?, walk.next()?) {
-        (axdr::Value::I8(scaler), axdr::Value::Enum(unit)) => Some((scaler, unit)),
-        _ => None,
-    }
 }
 
 /// True for a list whose first element is `{ OBIS, value, ... }`.

@@ -22,6 +22,7 @@ pub(super) const MODELS: &[Model] = &[
         maker: "Kaifa",
         title: "Kaifa MA304H3E",
         operator: Some("Norway"),
+        layout: Some("kaifa-kfm-001"),
         signs: &[b"KFM_001"],
         quirks: &["extra type tag 09 before the date-time of the data-notification"],
         ..HDLC
@@ -31,6 +32,7 @@ pub(super) const MODELS: &[Model] = &[
         maker: "Kaifa",
         title: "Kaifa MA304H3E",
         operator: Some("Sweden (HAN with the Norwegian list)"),
+        layout: Some("kaifa-kfm-001"),
         signs: &[b"KFM_001"],
         quirks: &[
             "extra type tag 09 before the date-time of the data-notification",
@@ -45,6 +47,7 @@ pub(super) const MODELS: &[Model] = &[
         operator: Some("Denmark"),
         line: LineSettings::M2400_8N1,
         keys: Keys::Both,
+        layout: Some("kamstrup-v0001"),
         signs: &[b"\xDB\x08KAM"],
         quirks: &["security control 30 with tag"],
         ..HDLC
@@ -55,6 +58,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Kamstrup 684x (OMNIPOWER with HAN module)",
         operator: Some("Norway"),
         line: LineSettings::M2400_8N1,
+        layout: Some("kamstrup-v0001"),
         signs: &[b"Kamstrup_V0001"],
         quirks: &["extra type tag 09 before the date-time on old firmware"],
         ..HDLC
@@ -65,6 +69,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Kamstrup 684x (OMNIPOWER with HAN module)",
         operator: Some("Sweden"),
         line: LineSettings::M2400_8N1,
+        layout: Some("kamstrup-v0001"),
         signs: &[b"Kamstrup_V0001"],
         quirks: &["not verified by a capture", "some were changed to P1 by firmware"],
         ..HDLC
@@ -91,6 +96,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Iskraemeco AM550",
         operator: Some("Slovenia"),
         line: LineSettings::M115200_8N1,
+        layout: Some("iskraemeco-am550"),
         signs: &[b"ISK10"],
         quirks: &["38400 8N1 reported for one operator"],
         ..HDLC
@@ -101,6 +107,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Iskraemeco AM550",
         operator: Some("Croatia"),
         line: LineSettings::M115200_8N1,
+        layout: Some("iskraemeco-am550"),
         signs: &[b"ISK10"],
         quirks: &["not verified by a capture"],
         ..HDLC
@@ -111,6 +118,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Iskraemeco AM550",
         operator: Some("Switzerland"),
         line: LineSettings::M115200_8N1,
+        layout: Some("iskraemeco-am550-ch"),
         signs: &[b"ISK10"],
         quirks: &["HDLC segmentation: LLC header only in the first frame"],
         ..HDLC
@@ -122,6 +130,7 @@ pub(super) const MODELS: &[Model] = &[
         operator: Some("Wiener Netze"),
         line: LineSettings::M9600_8N1,
         keys: Keys::Encryption,
+        layout: Some("iskraemeco-am550-wiener-netze"),
         signs: &[b"\xDB\x08ISK"],
         quirks: &["security control 20 (no tag)", "optical interface"],
         ..HDLC
@@ -133,6 +142,7 @@ pub(super) const MODELS: &[Model] = &[
         operator: Some("Austria (Kärnten Netz P1 socket)"),
         line: LineSettings::M115200_8N1,
         keys: Keys::Encryption,
+        layout: Some("siemens-im350"),
         signs: &[b"\xDB\x08SMS"],
         quirks: &["security control 20 (no tag)", "HDLC source address of 4 bytes"],
         ..HDLC
@@ -144,6 +154,7 @@ pub(super) const MODELS: &[Model] = &[
         operator: Some("Wiener Netze"),
         line: LineSettings::M9600_8N1,
         keys: Keys::Encryption,
+        layout: Some("siemens-im350"),
         signs: &[b"\xDB\x08SMS"],
         quirks: &["optical interface", "not verified by a capture"],
         ..HDLC
@@ -154,6 +165,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Landis+Gyr E450",
         operator: Some("Switzerland"),
         keys: Keys::Both,
+        layout: Some("landis-gyr-e450"),
         quirks: &[
             "some are set to 9600 baud",
             "encrypted ones with tag (security control 30) send clock + 16 numbers",
@@ -166,6 +178,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Landis+Gyr E570",
         operator: Some("Switzerland"),
         keys: Keys::Encryption,
+        layout: Some("landis-gyr-e570"),
         quirks: &["64-bit numbers", "security control 20 (no tag) where encrypted"],
         ..HDLC
     },
@@ -175,6 +188,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Landis+Gyr E360",
         operator: Some("Switzerland"),
         line: LineSettings::M115200_8N1,
+        layout: Some("landis-gyr-e360"),
         quirks: &["9600 8N1 or 2400 8E1 on some", "voltages in the order L1 L3 L2"],
         ..HDLC
     },

@@ -255,6 +255,55 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
+    /// Takes the beginning of a structure whose first element is an octet string of 6 bytes, an OBIS code, if that comes
+    /// next: the number of elements, that one included, and the code.
+    #[inline]
+    pub fn take_item(&mut self) -> Option<(usize, [u8; 6])> {
+        let left = self.left.checked_sub(1)?;
+        let &[STRUCTURE, count @ 1..=0x7F, OCTETS, 6, a, b, c, d, e, f, ref rest @ ..] = self.data else {
+            return None;
+        };
+        let count = usize::from(count);
+        *self = Self { data: rest, left: left + count - 1 };
+        Some((count, [a, b, c, d, e, f]))
+    }
+
+    /// Takes an octet string of exactly `N` bytes if it comes next.
+    #[inline]
+    pub fn take_octets<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let left = self.left.checked_sub(1)?;
+        let &[OCTETS, len, ref rest @ ..] = self.data else { return None };
+        let (octets, rest) = rest.split_first_chunk().filter(|_| usize::from(len) == N)?;
+        *self = Self { data: rest, left };
+        Some(octets)
+    }
+
+    /// Takes a number of one of the eight integer types if it comes next.
+    #[inline(always)]
+    pub fn take_integer(&mut self) -> Option<i64> {
+        let left = self.left.checked_sub(1)?;
+        let (value, rest) = match *self.data {
+            [U32, a, b, c, d, ref rest @ ..] => (i64::from(u32::from_be_bytes([a, b, c, d])), rest),
+            [U16, a, b, ref rest @ ..] => (i64::from(u16::from_be_bytes([a, b])), rest),
+            [I32 | I16 | U8 | I8 | I64 | U64, ..] => {
+                let mut rest = self.data;
+                (tagged(&mut rest)?.integer()?, rest)
+            }
+            _ => return None,
+        };
+        *self = Self { data: rest, left };
+        Some(value)
+    }
+
+    /// Takes the structure of scaler and unit if it comes next: `02 02 0F scaler 16 unit`.
+    #[inline]
+    pub fn take_scaler_unit(&mut self) -> Option<(i8, u8)> {
+        let left = self.left.checked_sub(1)?;
+        let &[STRUCTURE, 2, I8, scaler, ENUM, unit, ref rest @ ..] = self.data else { return None };
+        *self = Self { data: rest, left };
+        Some((i8::from_be_bytes([scaler]), unit))
+    }
+
     /// Leaves out the elements of the array or structure that [`next`](Iterator::next) has just given.
     pub fn skip_list(&mut self, list: Items<'a>) {
         self.left = self.left.saturating_sub(list.left);
@@ -515,51 +564,77 @@ fn size_of(tag: u8) -> u8 {
 
 /// Walks the value at the start of `bytes`, which stand at offset `base` of something larger, and returns its length.
 ///
-/// Without recursion: the counts of the lists around a value stand in a small array. This loop and [`tagged`] take most
-/// of the time of a telegram apart from decryption, hence the short way for what is frequent.
+/// Without recursion: the counts of the lists around a value stand in a small array. Every telegram goes through this
+/// loop, hence the short way for what is frequent.
 fn validate(bytes: &[u8], base: usize) -> Result<usize, Error> {
     let mut around = [0_usize; DEPTH_MAX];
     let mut depth = 0_usize;
     let mut left = 1_usize;
-    let mut at = 0_usize;
+    let mut rest = bytes;
     loop {
+        let at = || base + bytes.len() - rest.len();
+        let Some((&found, behind)) = rest.split_first() else {
+            return Err(Error::Short(Short { at: at(), needed: 1, have: 0 }));
+        };
+        left -= 1;
+        match (size_of(found), behind) {
+            (size @ 0..STRING, _) => {
+                let size = usize::from(size);
+                let short = || Error::Short(Short { at: at() + 1, needed: size, have: behind.len() });
+                rest = behind.get(size..).ok_or_else(short)?;
+            }
+            (STRING, &[len @ 0..=0x7F, ref behind @ ..]) => {
+                let size = usize::from(len);
+                let short = || Error::Short(Short { at: at() + 2, needed: size, have: behind.len() });
+                rest = behind.get(size..).ok_or_else(short)?;
+            }
+            // Scaler and unit, half of all lists: 02 02 0F scaler 16 unit.
+            (LIST, &[2, I8, _, ENUM, _, ref behind @ ..]) => rest = behind,
+            // A list that begins with an OBIS code, most of the others.
+            (LIST, &[count @ 1..=0x7F, OCTETS, 6, _, _, _, _, _, _, ref behind @ ..]) if depth < DEPTH_MAX => {
+                if let Some(slot) = around.get_mut(depth) {
+                    *slot = left;
+                }
+                depth += 1;
+                left = usize::from(count - 1);
+                rest = behind;
+            }
+            (LIST, _) => {
+                let at = at();
+                let mut reader = Reader::at_offset(behind, at + 1);
+                let count = match *behind {
+                    [short @ 0..=0x7F, ref behind @ ..] => {
+                        rest = behind;
+                        usize::from(short)
+                    }
+                    _ => {
+                        let count = length(&mut reader)?;
+                        rest = reader.rest();
+                        count
+                    }
+                };
+                if count > rest.len() {
+                    return Err(Error::Count { at, count, have: rest.len() });
+                }
+                *around.get_mut(depth).ok_or(Error::TooDeep { at })? = left;
+                depth += 1;
+                left = count;
+            }
+            _ => {
+                let at = at();
+                let mut reader = Reader::at_offset(behind, at + 1);
+                match found {
+                    COMPACT_ARRAY => validate_compact_array(&mut reader, at)?,
+                    found => validate_variable(found, &mut reader, at)?,
+                }
+                rest = reader.rest();
+            }
+        }
         while left == 0 {
-            let Some(below) = depth.checked_sub(1) else { return Ok(at) };
+            let Some(below) = depth.checked_sub(1) else { return Ok(bytes.len() - rest.len()) };
             depth = below;
             left = around.get(depth).copied().unwrap_or_default();
         }
-        left -= 1;
-        let Some((&found, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) else {
-            return Err(Error::Short(Short { at: base + at, needed: 1, have: 0 }));
-        };
-        let size = match (size_of(found), rest.first()) {
-            (size @ 0..STRING, _) => usize::from(size),
-            (STRING, Some(&len @ 0..=0x7F)) => 1 + usize::from(len),
-            (LIST, _) => {
-                let mut reader = Reader::at_offset(rest, base + at + 1);
-                let count = length(&mut reader)?;
-                let have = reader.rest().len();
-                if count > have {
-                    return Err(Error::Count { at: base + at, count, have });
-                }
-                *around.get_mut(depth).ok_or(Error::TooDeep { at: base + at })? = left;
-                depth += 1;
-                left = count;
-                rest.len() - have
-            }
-            _ => {
-                let mut reader = Reader::at_offset(rest, base + at + 1);
-                match found {
-                    COMPACT_ARRAY => validate_compact_array(&mut reader, base + at)?,
-                    found => validate_variable(found, &mut reader, base + at)?,
-                }
-                rest.len() - reader.rest().len()
-            }
-        };
-        if size > rest.len() {
-            return Err(Error::Short(Short { at: base + at + 1, needed: size, have: rest.len() }));
-        }
-        at += 1 + size;
     }
 }
 
