@@ -69,7 +69,7 @@ impl KmpMeter {
                 Scan::Skip(len) | Scan::Bad { len, .. } => len,
                 Scan::Frame { frame, len } => {
                     let mut request = self.heard[..len].to_vec();
-                    if frame == Frame::Request
+                    if matches!(frame, Frame::Request(_))
                         && let Ok(request) = Message::parse(&mut request)
                         && request.address == kmp::ADDRESS_METER
                     {
