@@ -215,6 +215,8 @@ impl Watch {
         match (self.last_telegram, self.last_byte) {
             (Some((at, verdict)), _) if fresh(at) => verdict,
             (Some(_), Some(since)) if !fresh(since) => Verdict::Silent { since },
+            // The first bytes are the beginning of a telegram until patience ends.
+            (None, Some(_)) if fresh(self.started) && !self.no_answer => Verdict::Waiting,
             (Some(_) | None, Some(_)) if self.bytes >= BYTES_MIN => self.of_bytes(),
             _ if self.echo => Verdict::EchoOnly,
             (Some((at, _)), _) => Verdict::Silent { since: self.last_byte.unwrap_or(at) },
@@ -312,6 +314,14 @@ mod tests {
         let watch = Watch::new(PATIENCE, at(0));
         assert_eq!(watch.verdict(at(9)), Verdict::Waiting);
         assert_eq!(watch.verdict(at(10)), Verdict::NoBytes);
+    }
+
+    #[test]
+    fn the_beginning_of_the_first_telegram_is_no_noise() {
+        let mut watch = Watch::new(PATIENCE, at(0));
+        watch.bytes(&[0x00; 300], at(1));
+        assert_eq!(watch.verdict(at(1)), Verdict::Waiting);
+        assert_eq!(watch.verdict(at(10)), Verdict::WrongLine);
     }
 
     #[test]
