@@ -8,11 +8,14 @@ use metergate_gateway::reader::Reader;
 use metergate_gateway::shutdown::{self, Trigger};
 use metergate_gateway::update::{Update, What};
 use metergate_meter::{LineSettings, Protocol};
+use metergate_simulator::MeterKind;
 use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use support::{DEADLINE, Pty, descriptors, meter, point_link, resident, runtime, wait_for};
+use support::{
+    DEADLINE, Pty, descriptors, meter, point_link, resident, runtime, simulation, telegrams, wait_for,
+};
 use tokio::sync::mpsc;
 
 /// Descriptors and memory are those of the process: only one test at a time may have any.
@@ -92,6 +95,46 @@ fn a_pty_that_comes_back_under_another_number_heals_a_thousand_times() {
         }
         before.unwrap().check();
         println!("{TIMES} times, the slowest within {slowest:?}");
+    });
+}
+
+#[test]
+fn telegrams_go_on_after_each_of_a_hundred_losses() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("head");
+    let mut simulation = simulation(MeterKind::EasyMeterQ3a, Vec::new());
+    runtime().block_on(async {
+        let mut pty = Pty::open();
+        point_link(&link, &pty.device);
+        let (mut updates, _trigger) = start(meter("haus", Place::Serial(link.clone()), Some(Protocol::Sml)));
+        let mut verdicts = Vec::new();
+        for time in 0..100 {
+            wait_for(&mut updates, "open port", |update| {
+                if let What::Verdict(verdict) = update.what {
+                    verdicts.push(verdict.code());
+                }
+                matches!(update.what, What::PortOpened)
+            })
+            .await;
+            let bytes = telegrams(&mut simulation, 2);
+            pty.send(&bytes);
+            // The last line was cut in the middle of a telegram each time; both of the new line arrive.
+            for _ in 0..2 {
+                wait_for(&mut updates, "telegram", |update| {
+                    if let What::Verdict(verdict) = update.what {
+                        verdicts.push(verdict.code());
+                    }
+                    update.telegram().is_some()
+                })
+                .await;
+            }
+            pty.send(&bytes[..100 + time]);
+            let next = Pty::open();
+            point_link(&link, &next.device);
+            pty = next;
+        }
+        assert_eq!(verdicts, ["ok"], "short losses are no reason to call a meter bad");
     });
 }
 

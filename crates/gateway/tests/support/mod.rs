@@ -9,6 +9,7 @@
 use metergate_gateway::config::{IecSetup, KmpSetup, MeterSetup, Place, PortSetup};
 use metergate_gateway::update::Update;
 use metergate_meter::{LineSettings, Protocol};
+use metergate_simulator::{Fault, MeterKind, Settings, Simulation};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::File;
 use std::io::Write;
@@ -35,6 +36,24 @@ impl Pty {
     pub fn send(&mut self, bytes: &[u8]) {
         self.master.write_all(bytes).unwrap();
     }
+}
+
+/// 2026-04-12T09:40:00Z: the sun shines on the simulated household.
+pub const NOON: i64 = 1_775_986_800;
+
+/// A simulated meter, the same each time.
+pub fn simulation(kind: MeterKind, faults: Vec<Fault>) -> Simulation {
+    Simulation::new(Settings { faults, ..Settings::new(kind, 7, NOON) }).unwrap()
+}
+
+/// What the meter sends next, so many times.
+pub fn telegrams(simulation: &mut Simulation, count: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..count {
+        let now = simulation.house().now_s() + 2;
+        bytes.extend(simulation.push(now).into_iter().flat_map(|output| output.bytes));
+    }
+    bytes
 }
 
 /// Lets a link point elsewhere in one step, as udev does.
