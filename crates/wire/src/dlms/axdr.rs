@@ -9,11 +9,17 @@
 //!
 //! [`Data::validate`] walks a value once, to the last byte, with limits on nesting and count. What it returns is read
 //! lazily and without errors afterwards: [`Data::value`] with the iterator [`Items`] for nested use, [`Data::walk`] flat.
-use core::fmt;
+mod error;
+mod validate;
+mod walk;
+
+pub use error::Error;
+pub use walk::Walk;
 
 use super::date_time::{Date, DateTime, Time};
-use super::{LengthError, length};
-use crate::{Reader, Short};
+use super::length;
+use crate::Reader;
+use validate::validate;
 
 /// Deepest nesting of arrays and structures that is read. The deepest known push (array of profile entries of
 /// structures with scaler and unit) has 5.
@@ -247,85 +253,6 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-/// All values of a message in the order of the bytes: an array or structure, then its elements.
-#[derive(Debug, Clone, Copy)]
-pub struct Walk<'a> {
-    data: &'a [u8],
-    left: usize,
-}
-
-impl<'a> Walk<'a> {
-    /// Takes the beginning of a structure whose first element is an octet string of 6 bytes, an OBIS code, if that comes
-    /// next: the number of elements, that one included, and the code.
-    #[inline]
-    pub fn take_item(&mut self) -> Option<(usize, [u8; 6])> {
-        let left = self.left.checked_sub(1)?;
-        let &[STRUCTURE, count @ 1..=0x7F, OCTETS, 6, a, b, c, d, e, f, ref rest @ ..] = self.data else {
-            return None;
-        };
-        let count = usize::from(count);
-        *self = Self { data: rest, left: left + count - 1 };
-        Some((count, [a, b, c, d, e, f]))
-    }
-
-    /// Takes an octet string of exactly `N` bytes if it comes next.
-    #[inline]
-    pub fn take_octets<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
-        let left = self.left.checked_sub(1)?;
-        let &[OCTETS, len, ref rest @ ..] = self.data else { return None };
-        let (octets, rest) = rest.split_first_chunk().filter(|_| usize::from(len) == N)?;
-        *self = Self { data: rest, left };
-        Some(octets)
-    }
-
-    /// Takes a number of one of the eight integer types if it comes next.
-    #[inline(always)]
-    pub fn take_integer(&mut self) -> Option<i64> {
-        let left = self.left.checked_sub(1)?;
-        let (value, rest) = match *self.data {
-            [U32, a, b, c, d, ref rest @ ..] => (i64::from(u32::from_be_bytes([a, b, c, d])), rest),
-            [U16, a, b, ref rest @ ..] => (i64::from(u16::from_be_bytes([a, b])), rest),
-            [I32 | I16 | U8 | I8 | I64 | U64, ..] => {
-                let mut rest = self.data;
-                (tagged(&mut rest)?.integer()?, rest)
-            }
-            _ => return None,
-        };
-        *self = Self { data: rest, left };
-        Some(value)
-    }
-
-    /// Takes the structure of scaler and unit if it comes next: `02 02 0F scaler 16 unit`.
-    #[inline]
-    pub fn take_scaler_unit(&mut self) -> Option<(i8, u8)> {
-        let left = self.left.checked_sub(1)?;
-        let &[STRUCTURE, 2, I8, scaler, ENUM, unit, ref rest @ ..] = self.data else { return None };
-        *self = Self { data: rest, left };
-        Some((i8::from_be_bytes([scaler]), unit))
-    }
-
-    /// Leaves out the elements of the array or structure that [`next`](Iterator::next) has just given.
-    pub fn skip_list(&mut self, list: Items<'a>) {
-        self.left = self.left.saturating_sub(list.left);
-        self.data = list.end();
-    }
-}
-
-impl<'a> Iterator for Walk<'a> {
-    type Item = Value<'a>;
-
-    /// The next value. The elements of an array or structure come after it; those of a compact array do not.
-    #[inline]
-    fn next(&mut self) -> Option<Value<'a>> {
-        self.left = self.left.checked_sub(1)?;
-        let value = tagged(&mut self.data)?;
-        if let Value::Array(children) | Value::Structure(children) = &value {
-            self.left += children.left;
-        }
-        Some(value)
-    }
-}
-
 /// Takes a value off the front of the elements of a validated array or structure, with all that is inside.
 ///
 /// `None` when the bytes are no value, which validated ones are not.
@@ -510,7 +437,7 @@ impl<'a> Data<'a> {
     /// The value, and if it is an array or structure all that is inside, in the order of the bytes.
     #[must_use]
     pub const fn walk(&self) -> Walk<'a> {
-        Walk { data: self.0, left: 1 }
+        Walk::new(self.0)
     }
 
     /// The bytes.
@@ -519,317 +446,6 @@ impl<'a> Data<'a> {
         self.0
     }
 }
-
-/// Bytes behind each tag, or one of the classes below.
-static SIZES: [u8; 256] = sizes();
-/// A length stands behind the tag, and as many bytes.
-const STRING: u8 = 0x80;
-/// bit-string and long64-unsigned, which need a closer look.
-const OTHER: u8 = 0x81;
-/// Array or structure.
-const LIST: u8 = 0x82;
-/// Compact array.
-const COMPACT: u8 = 0x83;
-/// No type has this tag.
-const FREE: u8 = 0x84;
-
-const fn sizes() -> [u8; 256] {
-    let mut sizes = [FREE; 256];
-    let mut tag = 0_u8;
-    let mut rest: &mut [u8] = &mut sizes;
-    while let [size, after @ ..] = rest {
-        *size = match tag {
-            NULL | DONT_CARE => 0,
-            BOOL | BCD | I8 | U8 | ENUM => 1,
-            I16 | U16 => 2,
-            I32 | U32 | F32 | TIME => 4,
-            DATE => 5,
-            I64 | F64 => 8,
-            DATE_TIME => 12,
-            OCTETS | VISIBLE | UTF8 => STRING,
-            BIT_STRING | U64 => OTHER,
-            ARRAY | STRUCTURE => LIST,
-            COMPACT_ARRAY => COMPACT,
-            _ => FREE,
-        };
-        tag = tag.wrapping_add(1);
-        rest = after;
-    }
-    sizes
-}
-
-fn size_of(tag: u8) -> u8 {
-    SIZES.get(usize::from(tag)).copied().unwrap_or(FREE)
-}
-
-/// Walks the value at the start of `bytes`, which stand at offset `base` of something larger, and returns its length.
-///
-/// Without recursion: the counts of the lists around a value stand in a small array. Every telegram goes through this
-/// loop, hence the short way for what is frequent.
-fn validate(bytes: &[u8], base: usize) -> Result<usize, Error> {
-    let mut around = [0_usize; DEPTH_MAX];
-    let mut depth = 0_usize;
-    let mut left = 1_usize;
-    let mut rest = bytes;
-    loop {
-        let at = || base + bytes.len() - rest.len();
-        let Some((&found, behind)) = rest.split_first() else {
-            return Err(Error::Short(Short { at: at(), needed: 1, have: 0 }));
-        };
-        left -= 1;
-        match (size_of(found), behind) {
-            (size @ 0..STRING, _) => {
-                let size = usize::from(size);
-                let short = || Error::Short(Short { at: at() + 1, needed: size, have: behind.len() });
-                rest = behind.get(size..).ok_or_else(short)?;
-            }
-            (STRING, &[len @ 0..=0x7F, ref behind @ ..]) => {
-                let size = usize::from(len);
-                let short = || Error::Short(Short { at: at() + 2, needed: size, have: behind.len() });
-                rest = behind.get(size..).ok_or_else(short)?;
-            }
-            // Scaler and unit, half of all lists: 02 02 0F scaler 16 unit.
-            (LIST, &[2, I8, _, ENUM, _, ref behind @ ..]) => rest = behind,
-            // A list that begins with an OBIS code, most of the others.
-            (LIST, &[count @ 1..=0x7F, OCTETS, 6, _, _, _, _, _, _, ref behind @ ..]) if depth < DEPTH_MAX => {
-                if let Some(slot) = around.get_mut(depth) {
-                    *slot = left;
-                }
-                depth += 1;
-                left = usize::from(count - 1);
-                rest = behind;
-            }
-            (LIST, _) => {
-                let at = at();
-                let mut reader = Reader::at_offset(behind, at + 1);
-                let count = match *behind {
-                    [short @ 0..=0x7F, ref behind @ ..] => {
-                        rest = behind;
-                        usize::from(short)
-                    }
-                    _ => {
-                        let count = length(&mut reader)?;
-                        rest = reader.rest();
-                        count
-                    }
-                };
-                if count > rest.len() {
-                    return Err(Error::Count { at, count, have: rest.len() });
-                }
-                *around.get_mut(depth).ok_or(Error::TooDeep { at })? = left;
-                depth += 1;
-                left = count;
-            }
-            _ => {
-                let at = at();
-                let mut reader = Reader::at_offset(behind, at + 1);
-                match found {
-                    COMPACT_ARRAY => validate_compact_array(&mut reader, at)?,
-                    found => validate_variable(found, &mut reader, at)?,
-                }
-                rest = reader.rest();
-            }
-        }
-        while left == 0 {
-            let Some(below) = depth.checked_sub(1) else { return Ok(bytes.len() - rest.len()) };
-            depth = below;
-            left = around.get(depth).copied().unwrap_or_default();
-        }
-    }
-}
-
-/// Walks a value behind its tag that is no array, structure or compact array.
-fn validate_simple(found: u8, reader: &mut Reader<'_>, at: usize) -> Result<(), Error> {
-    let size = size_of(found);
-    if size < STRING {
-        reader.take(usize::from(size))?;
-        return Ok(());
-    }
-    validate_variable(found, reader, at)
-}
-
-/// Walks a value whose size its own bytes say, or whose number has a limit.
-#[inline]
-fn validate_variable(found: u8, reader: &mut Reader<'_>, at: usize) -> Result<(), Error> {
-    match found {
-        OCTETS | VISIBLE | UTF8 => {
-            let len = length(reader)?;
-            reader.take(len)?;
-        }
-        BIT_STRING => {
-            let len = length(reader)?.div_ceil(8);
-            reader.take(len)?;
-        }
-        U64 => {
-            let value = u64::from_be_bytes(reader.array()?);
-            i64::try_from(value).map_err(|_| Error::TooLarge { at, found: value })?;
-        }
-        found => return Err(Error::Tag { at, found }),
-    }
-    Ok(())
-}
-
-fn validate_compact_array(reader: &mut Reader<'_>, at: usize) -> Result<(), Error> {
-    let before = reader.rest();
-    validate_description(reader, DEPTH_MAX)?;
-    let description = before.get(..before.len() - reader.rest().len()).unwrap_or_default();
-    let len = length(reader)?;
-    let contents_at = reader.at();
-    let mut contents = Reader::at_offset(reader.take(len)?, contents_at);
-    let mut budget = COMPACT_ELEMENTS_MAX;
-    while !contents.is_empty() {
-        validate_packed(&mut { description }, &mut contents, &mut budget, at)?;
-    }
-    Ok(())
-}
-
-/// Walks a type description with at most `depth` levels.
-fn validate_description(reader: &mut Reader<'_>, depth: usize) -> Result<(), Error> {
-    let at = reader.at();
-    let depth = depth.checked_sub(1).ok_or(Error::TooDeep { at })?;
-    let found = reader.u8()?;
-    match size_of(found) {
-        LIST if found == ARRAY => {
-            reader.u16_be()?;
-            validate_description(reader, depth)
-        }
-        LIST if found == STRUCTURE => {
-            let count = reader.u8()?;
-            (0..count).try_for_each(|_| validate_description(reader, depth))
-        }
-        // A compact array in a compact array is not allowed.
-        LIST | COMPACT | FREE => Err(Error::Tag { at, found }),
-        _ => Ok(()),
-    }
-}
-
-/// Walks one bare value; its description was validated.
-fn validate_packed(
-    description: &mut &[u8],
-    contents: &mut Reader<'_>,
-    budget: &mut usize,
-    array_at: usize,
-) -> Result<(), Error> {
-    *budget = budget.checked_sub(1).ok_or(Error::Elements { at: array_at, max: COMPACT_ELEMENTS_MAX })?;
-    match **description {
-        [ARRAY, high, low, ref element @ ..] => {
-            for _ in 0..u16::from_be_bytes([high, low]) {
-                validate_packed(&mut { element }, contents, budget, array_at)?;
-            }
-            skip_description(description);
-            Ok(())
-        }
-        [STRUCTURE, count, ref elements @ ..] => {
-            let mut elements = elements;
-            for _ in 0..count {
-                validate_packed(&mut elements, contents, budget, array_at)?;
-            }
-            *description = elements;
-            Ok(())
-        }
-        [found, ref rest @ ..] => {
-            *description = rest;
-            validate_simple(found, contents, contents.at())
-        }
-        [] => Ok(()),
-    }
-}
-
-/// Why bytes are no A-XDR value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Error {
-    /// The bytes end inside a value.
-    Short(Short),
-    /// No type has this tag.
-    Tag {
-        /// Offset of the tag.
-        at: usize,
-        /// The tag.
-        found: u8,
-    },
-    /// A length byte of 80, or above 84.
-    LengthForm {
-        /// Offset of the length.
-        at: usize,
-        /// Its first byte.
-        found: u8,
-    },
-    /// An array or structure claims more elements than bytes are left.
-    Count {
-        /// Offset of its tag.
-        at: usize,
-        /// The claimed number of elements.
-        count: usize,
-        /// The bytes left.
-        have: usize,
-    },
-    /// Lists are nested deeper than [`DEPTH_MAX`].
-    TooDeep {
-        /// Offset of the list that is one too deep.
-        at: usize,
-    },
-    /// A compact array has more than [`COMPACT_ELEMENTS_MAX`] elements.
-    Elements {
-        /// Offset of its tag.
-        at: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// A long64-unsigned above `i64::MAX`.
-    TooLarge {
-        /// Offset of the value.
-        at: usize,
-        /// The number.
-        found: u64,
-    },
-    /// Bytes follow the value where nothing may follow.
-    Trailing {
-        /// Offset of the first of them.
-        at: usize,
-    },
-}
-
-impl From<Short> for Error {
-    fn from(short: Short) -> Self {
-        Self::Short(short)
-    }
-}
-
-impl From<LengthError> for Error {
-    fn from(error: LengthError) -> Self {
-        match error {
-            LengthError::Short(short) => Self::Short(short),
-            LengthError::Form { at, found } => Self::LengthForm { at, found },
-        }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short(short) => write!(f, "the A-XDR data ends early: {short}"),
-            Self::Tag { at, found } => write!(f, "{found:02X} at byte {at} is the tag of no A-XDR type"),
-            Self::LengthForm { at, found } => {
-                write!(f, "the length at byte {at} begins with {found:02X}, which is no form of a length")
-            }
-            Self::Count { at, count, have } => {
-                write!(f, "the list at byte {at} claims {count} elements, but {have} bytes are left")
-            }
-            Self::TooDeep { at } => {
-                write!(f, "the list at byte {at} is nested deeper than {DEPTH_MAX} levels")
-            }
-            Self::Elements { at, max } => {
-                write!(f, "the compact array at byte {at} has more than {max} elements")
-            }
-            Self::TooLarge { at, found } => {
-                write!(f, "the number {found} at byte {at} is larger than a signed 64-bit number holds")
-            }
-            Self::Trailing { at } => write!(f, "bytes follow the A-XDR data from byte {at} on"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
@@ -949,7 +565,7 @@ mod tests {
                 accepted += 1;
                 let mut walk = data.walk();
                 while walk.next().is_some() {}
-                assert_eq!((walk.left, walk.data.len()), (0, 0), "{at} {byte:02X}");
+                assert_eq!(walk.unread(), (0, 0), "{at} {byte:02X}");
                 if let Some(items) = data.value().items() {
                     assert!(items.end().is_empty(), "{at} {byte:02X}");
                 }
