@@ -1,7 +1,11 @@
 //! `metergate detect`: finds meters.
 use super::{Failure, Outcome};
+use crate::capture::{Notation, Reader};
+use anstyle::Style;
+use metergate_meter::detect::{self, Detection};
+use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `metergate detect`.
 #[derive(Debug, clap::Args)]
@@ -11,11 +15,63 @@ pub struct Args {
     pub ports: Vec<PathBuf>,
 }
 
+const HEAD: Style = Style::new().bold();
+
 /// Looks at each port and prints what was found.
 ///
 /// # Errors
 /// When a port or file cannot be opened.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let _ = (args, out);
-    Err(Failure::new("`detect` is being written"))
+    let mut found = false;
+    for port in &args.ports {
+        if is_capture(port) {
+            found |= in_file(port, out)?;
+        } else {
+            let text = port.display();
+            return Err(Failure::new(format!("{text} is no file; scanning of live ports is being written")));
+        }
+    }
+    Ok(if found { Outcome::Done } else { Outcome::Nothing })
+}
+
+/// A port is a device; everything else that exists was captured.
+fn is_capture(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|data| data.is_file())
+}
+
+/// Names what a capture holds.
+fn in_file(path: &Path, out: &mut dyn Write) -> Result<bool, Failure> {
+    let about =
+        |error: &dyn std::fmt::Display| Failure::new(format!("cannot read {}: {error}", path.display()));
+    let file = File::open(path).map_err(|error| about(&error))?;
+    let mut reader = Reader::new(file, None).map_err(|error| about(&error))?;
+    let mut bytes = Vec::new();
+    while bytes.len() < detect::WINDOW && reader.read(&mut bytes).map_err(|error| about(&error))? {}
+    let notation = match reader.notation() {
+        Notation::Binary => "binary",
+        Notation::Hex => "hexadecimal",
+        Notation::Base64 => "base64",
+    };
+    write!(out, "{HEAD}{}{HEAD:#}: {} bytes, {notation}: ", path.display(), bytes.len())?;
+    let Some(found) = detect::detect(&bytes) else {
+        writeln!(out, "no meter is recognised")?;
+        return Ok(false);
+    };
+    writeln!(out, "{}", described(&found))?;
+    if let Some(model) = found.recognition.and_then(|recognition| recognition.model) {
+        writeln!(out, "  metergate decode {} --model {}", path.display(), model.name)?;
+    }
+    Ok(true)
+}
+
+/// What was recognised, in words.
+pub(crate) fn described(found: &Detection) -> String {
+    let mut text = format!("{} ({} % sure)", found.protocol, found.confidence);
+    if let Some(recognition) = found.recognition {
+        text += &match recognition.model {
+            Some(model) => format!(", {}", model.title),
+            None => format!(", made by {}", recognition.maker),
+        };
+    }
+    text
 }
