@@ -183,17 +183,37 @@ fn runs(word: &str) -> impl Iterator<Item = (usize, &str)> {
 /// At least this many bytes, so that a word such as `feed` is no dump.
 const BYTES_MIN: usize = 4;
 
-/// Whether most lines of the text are lines of a dump.
+/// Whether most lines of the text, the beginning of an input, are lines of a dump.
 pub(super) fn is_dump(text: &str) -> bool {
     let (mut dump, mut bytes) = (Dump::default(), Vec::new());
-    let (mut read, mut misread) = (0, 0);
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        match dump.line(line, &mut bytes) {
+    let (mut captured, mut read, mut misread) = (0, 0, 0);
+    for line in text.split_inclusive('\n').filter(|line| !line.trim().is_empty()) {
+        let whole = line.ends_with('\n');
+        let line = line.trim_end_matches(['\r', '\n']);
+        captured += usize::from(line.parse::<CaptureLine>().is_ok());
+        // The last line may be cut within a byte.
+        let cut = || line.get(..line.len() - 1).filter(|_| !whole);
+        match dump
+            .line(line, &mut bytes)
+            .or_else(|error| cut().map_or(Err(error), |line| dump.line(line, &mut bytes)))
+        {
             Ok(()) => read += 1,
             Err(_) => misread += 1,
         }
     }
-    bytes.len() >= BYTES_MIN && read > misread
+    (bytes.len() >= BYTES_MIN || captured > 0) && read > misread || is_nearly_digits(text)
+}
+
+/// One long line of digits with a slip in it is a dump whose slip is to be named, and no base64.
+fn is_nearly_digits(text: &str) -> bool {
+    let mut all = 0;
+    let mut digits = 0;
+    for character in text.chars().filter(|character| !character.is_whitespace()) {
+        all += 1;
+        digits += usize::from(character.is_ascii_hexdigit());
+    }
+    // Of base64 a third are, of a P1 telegram at most four fifths.
+    digits >= 4 * BYTES_MIN && digits * 20 >= all * 19
 }
 
 #[cfg(test)]
@@ -258,6 +278,7 @@ mod tests {
     fn telegrams_of_text_are_no_dump() {
         assert!(!is_dump("/EST5\\253740976_A\r\n\r\n1-3:0.2.8(50)\r\n0-0:1.0.0(220815084826S)\r\n!EA11\r\n"));
         assert!(!is_dump("C.1.0(12345678)\r\n1.8.0(000123.4*kWh)\r\n"));
+        assert!(is_dump("2026-01-31T12:00:01Z tx 2f3f210d0a\n2026-01-31T12:00:01Z rx 2"));
         assert!(!is_dump("feed"));
         assert!(!is_dump(""));
     }

@@ -75,11 +75,7 @@ fn summary(gateway: &Gateway) -> String {
 }
 
 fn meaning_of_meter(meter: &MeterSetup) -> String {
-    let mut parts = vec![
-        meter
-            .model
-            .map_or_else(|| "unknown model".to_owned(), |model| format!("{} {}", model.maker, model.title)),
-    ];
+    let mut parts = vec![meter.model.map_or("model not named", |model| model.title).to_owned()];
     parts.push(meter.protocol.map_or("protocol is detected", Protocol::name).to_owned());
     parts.push(
         meter.port.line.map_or_else(|| "line settings are tried out".to_owned(), |line| line.to_string()),
