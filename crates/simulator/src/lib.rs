@@ -23,8 +23,10 @@ mod fault;
 mod household;
 mod ledger;
 mod meter;
+mod pty;
 mod random;
 mod simulation;
+mod speak;
 
 pub mod clock;
 
@@ -34,5 +36,7 @@ pub use household::{
 };
 pub use ledger::{Said, Sent};
 pub use meter::{EXAMPLE_KEYS, LUXEMBOURG_AUTH_KEY, MeterKind};
+pub use pty::Pty;
 pub use random::Random;
 pub use simulation::{Output, Settings, SettingsError, Simulation};
+pub use speak::{Control, Outlet, Tcp, speak, unix_s};

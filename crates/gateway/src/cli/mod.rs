@@ -17,6 +17,7 @@ pub mod replay;
 pub mod run;
 pub mod simulate;
 pub mod table;
+mod truth;
 
 pub use failure::Failure;
 

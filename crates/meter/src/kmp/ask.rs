@@ -183,8 +183,8 @@ impl Asker {
     }
 
     /// An answer to `command` came whose frame is right.
-    pub(super) fn answered(&mut self, command: Command) {
-        if matches!(self.state, State::Idle { .. }) || self.request.command() != command {
+    pub(super) fn answered(&mut self, command: u8) {
+        if matches!(self.state, State::Idle { .. }) || self.request.command().code() != command {
             return;
         }
         self.next();

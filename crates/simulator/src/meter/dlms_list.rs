@@ -2,7 +2,7 @@
 use crate::cipher::written;
 use crate::clock;
 use crate::ledger::{by_obis, by_position, number};
-use metergate_reading::{ClockStatus, DateTime, RegisterBuf, Unit, ValueBuf};
+use metergate_reading::{AddressBuf, ClockStatus, DateTime, RegisterBuf, Unit, ValueBuf};
 use metergate_wire::dlms::apdu::emit_header;
 use metergate_wire::dlms::axdr::Value;
 use metergate_wire::dlms::{date_time, emit};
@@ -70,11 +70,26 @@ impl List {
         self.registers.push(by_obis(obis, said(value), None));
     }
 
+    /// The same of a maker whose description, not the telegram, gives scaler and unit.
+    pub(super) fn described_pair(&mut self, obis: [u8; 6], value: Value<'_>, scaler: i8, unit: u8) {
+        self.pair(obis, value);
+        self.registers.pop();
+        self.registers.push(scaled(obis, value, scaler, unit));
+    }
+
     /// A value that says nothing about itself.
     pub(super) fn lone(&mut self, value: Value<'_>) {
         let position = self.count;
         self.put(1, |out| emit::value(out, value));
         self.registers.push(by_position(position, said(value)));
+    }
+
+    /// The same of a maker whose description gives its meaning: code, scaler, unit.
+    pub(super) fn described(&mut self, obis: [u8; 6], value: Value<'_>, scaler: i8, unit: u8) {
+        let position = self.count;
+        self.put(1, |out| emit::value(out, value));
+        let meaning = scaled(obis, value, scaler, unit);
+        self.registers.push(RegisterBuf { address: AddressBuf::Position(position), ..meaning });
     }
 
     /// The data-notification around the list. `tagged` puts the 09 of Kaifa in front of the date-time.

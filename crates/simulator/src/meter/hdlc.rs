@@ -37,36 +37,39 @@ impl HdlcMeter {
         }
     }
 
-    /// Kaifa: a list whose meaning is its order. In the first telegram of an hour also clock and energies.
+    /// Kaifa: a list whose meaning is its order (KFM_001). In the first telegram of an hour also clock and energies.
     fn kaifa(&self, moment: &Moment<'_>) -> Emission {
         let house = moment.house;
         let time = local(moment.clock_s, false, false);
         let number = format!("69706314{:08}", self.serial);
         let mut list = List::default();
-        list.lone(Value::Octets(b"KFM_001"));
-        list.lone(Value::Octets(number.as_bytes()));
-        list.lone(Value::Octets(b"MA304H3E"));
-        list.lone(watts(house.power_mw()));
-        list.lone(watts(-house.power_mw()));
-        list.lone(watts(house.reactive_mvar()));
-        list.lone(watts(-house.reactive_mvar()));
-        for phase in house.phases() {
-            list.lone(u32_of(phase.current_ma));
+        list.described([1, 1, 0, 2, 129, 255], Value::Octets(b"KFM_001"), 0, 0);
+        list.described([0, 0, 96, 1, 0, 255], Value::Octets(number.as_bytes()), 0, 0);
+        list.described([0, 0, 96, 1, 7, 255], Value::Octets(b"MA304H3E"), 0, 0);
+        list.described([1, 0, 1, 7, 0, 255], watts(house.power_mw()), 0, 27);
+        list.described([1, 0, 2, 7, 0, 255], watts(-house.power_mw()), 0, 27);
+        list.described([1, 0, 3, 7, 0, 255], watts(house.reactive_mvar()), 0, 29);
+        list.described([1, 0, 4, 7, 0, 255], watts(-house.reactive_mvar()), 0, 29);
+        for (c, phase) in [31, 51, 71].into_iter().zip(house.phases()) {
+            list.described([1, 0, c, 7, 0, 255], u32_of(phase.current_ma), -3, 33);
         }
-        for phase in house.phases() {
-            list.lone(u32_of(phase.voltage_mv / 100));
+        for (c, phase) in [32, 52, 72].into_iter().zip(house.phases()) {
+            list.described([1, 0, c, 7, 0, 255], u32_of(phase.voltage_mv / 100), -1, 35);
         }
         if moment.clock_s.rem_euclid(3600) < 10 {
             let energies = house.energies();
-            list.lone(Value::Octets(&time.to_bytes()));
-            for energy in
-                [energies.import, energies.export, energies.reactive_import, energies.reactive_export]
-            {
-                list.lone(wh(energy));
+            list.described([0, 0, 1, 0, 0, 255], Value::Octets(&time.to_bytes()), 0, 0);
+            for (c, energy, unit) in [
+                (1, energies.import, 30),
+                (2, energies.export, 30),
+                (3, energies.reactive_import, 32),
+                (4, energies.reactive_export, 32),
+            ] {
+                list.described([1, 0, c, 8, 0, 255], wh(energy), 0, unit);
             }
         }
         let plain = list.notification(Outermost::Structure, 0x4000_0000, Some(time), true);
-        let said = Said { time: shown(time), ..self.said(list) };
+        let said = Said { meter: MeterId::serial(&number), time: shown(time), ..said(list) };
         Emission::telegram(framed(&plain, &[0x01], &[0x02, 0x01]), said)
     }
 
@@ -89,18 +92,18 @@ impl HdlcMeter {
         for (c, phase) in [32, 52, 72].into_iter().zip(house.phases()) {
             list.nested([1, 0, c, 7, 0, 255], u16_of(phase.voltage_mv / 100), -1, 35);
         }
-        if moment.clock_s.rem_euclid(3600) < 10 {
-            list.nested_pair(
-                [0, 0, 1, 0, 0, 255],
-                Value::Octets(&local(moment.clock_s, false, false).to_bytes()),
-            );
+        let hourly = moment.clock_s.rem_euclid(3600) < 10;
+        let time = local(moment.clock_s, false, false);
+        if hourly {
+            list.nested_pair([0, 0, 1, 0, 0, 255], Value::Octets(&time.to_bytes()));
             list.nested([1, 0, 1, 8, 0, 255], wh(energies.import), 0, 30);
             list.nested([1, 0, 2, 8, 0, 255], wh(energies.export), 0, 30);
             list.nested([1, 0, 3, 8, 0, 255], wh(energies.reactive_import), 0, 32);
             list.nested([1, 0, 4, 8, 0, 255], wh(energies.reactive_export), 0, 32);
         }
         let plain = list.notification(Outermost::Array, 0x4000_0000, None, false);
-        let said = self.said(list);
+        let time = shown(time).filter(|_| hourly);
+        let said = Said { meter: MeterId::serial(&number), time, ..said(list) };
         Emission::telegram(framed(&plain, &[0x41], &[0x08, 0x83]), said)
     }
 
@@ -108,32 +111,34 @@ impl HdlcMeter {
     fn kamstrup(&self, moment: &Moment<'_>) -> Emission {
         let (house, energies) = (moment.house, moment.house.energies());
         let time = local(moment.clock_s, false, false);
+        /// Type number of a three-phase 684x.
+        const NUMBER: &str = "6841121BN243101040";
         let gsin = format!("57065672{:08}", self.serial);
         let mut list = List::default();
-        list.lone(Value::Visible(b"Kamstrup_V0001"));
+        list.described([1, 1, 0, 2, 129, 255], Value::Visible(b"Kamstrup_V0001"), 0, 0);
         list.pair([1, 1, 0, 0, 5, 255], Value::Visible(gsin.as_bytes()));
-        list.pair([1, 1, 96, 1, 1, 255], Value::Visible(b"6841121BN243101040"));
-        list.pair([1, 1, 1, 7, 0, 255], watts(house.power_mw()));
-        list.pair([1, 1, 2, 7, 0, 255], watts(-house.power_mw()));
-        list.pair([1, 1, 3, 7, 0, 255], watts(house.reactive_mvar()));
-        list.pair([1, 1, 4, 7, 0, 255], watts(-house.reactive_mvar()));
+        list.pair([1, 1, 96, 1, 1, 255], Value::Visible(NUMBER.as_bytes()));
+        list.described_pair([1, 1, 1, 7, 0, 255], watts(house.power_mw()), 0, 27);
+        list.described_pair([1, 1, 2, 7, 0, 255], watts(-house.power_mw()), 0, 27);
+        list.described_pair([1, 1, 3, 7, 0, 255], watts(house.reactive_mvar()), 0, 29);
+        list.described_pair([1, 1, 4, 7, 0, 255], watts(-house.reactive_mvar()), 0, 29);
         for (c, phase) in [31, 51, 71].into_iter().zip(house.phases()) {
-            list.pair([1, 1, c, 7, 0, 255], u32_of(phase.current_ma / 10));
+            list.described_pair([1, 1, c, 7, 0, 255], u32_of(phase.current_ma / 10), -2, 33);
         }
         for (c, phase) in [32, 52, 72].into_iter().zip(house.phases()) {
-            list.pair([1, 1, c, 7, 0, 255], u16_of(phase.voltage_mv / 1000));
+            list.described_pair([1, 1, c, 7, 0, 255], u16_of(phase.voltage_mv / 1000), 0, 35);
         }
         if moment.clock_s.rem_euclid(3600) < 10 {
             // Hundredths of a kWh.
             let tens = |energy: crate::Energy| u32_of((energy.wh() / 10).cast_signed());
             list.pair([0, 1, 1, 0, 0, 255], Value::Octets(&time.to_bytes()));
-            list.pair([1, 1, 1, 8, 0, 255], tens(energies.import));
-            list.pair([1, 1, 2, 8, 0, 255], tens(energies.export));
-            list.pair([1, 1, 3, 8, 0, 255], tens(energies.reactive_import));
-            list.pair([1, 1, 4, 8, 0, 255], tens(energies.reactive_export));
+            list.described_pair([1, 1, 1, 8, 0, 255], tens(energies.import), 1, 30);
+            list.described_pair([1, 1, 2, 8, 0, 255], tens(energies.export), 1, 30);
+            list.described_pair([1, 1, 3, 8, 0, 255], tens(energies.reactive_import), 1, 32);
+            list.described_pair([1, 1, 4, 8, 0, 255], tens(energies.reactive_export), 1, 32);
         }
         let plain = list.notification(Outermost::Structure, 0, Some(time), false);
-        let said = Said { time: shown(time), ..self.said(list) };
+        let said = Said { meter: MeterId::serial(&gsin), time: shown(time), ..said(list) };
         Emission::telegram(framed(&plain, &[0x2B], &[0x21]), said)
     }
 
@@ -170,14 +175,14 @@ impl HdlcMeter {
             meter: MeterId::system_title(self.cipher.title()),
             time: shown(time),
             security: Some(security),
-            ..self.said(list)
+            ..said(list)
         };
         Emission::telegram(bytes, said)
     }
+}
 
-    fn said(&self, list: List) -> Said {
-        Said { registers: list.registers, ..Said::new(Protocol::DlmsHdlc) }
-    }
+fn said(list: List) -> Said {
+    Said { registers: list.registers, ..Said::new(Protocol::DlmsHdlc) }
 }
 
 /// One frame around a message.

@@ -4,9 +4,9 @@ use super::{Emission, LUXEMBOURG_AUTH_KEY, MeterKind, Moment, SetUp};
 use crate::cipher::{Cipher, written};
 use crate::clock;
 use crate::household::{Energy, Phase};
-use crate::ledger::Said;
+use crate::ledger::{Said, number};
 use metergate_meter::{Key, Protocol};
-use metergate_reading::MeterId;
+use metergate_reading::{MeterId, Unit, ValueBuf};
 use metergate_wire::p1::Emitter;
 
 /// Longest telegram that is simulated.
@@ -22,6 +22,8 @@ pub(crate) struct P1Meter {
     stored: [(i64, i64); 2],
 }
 
+/// When the power failure of the simulated meters ended: 2018-04-17T18:14:58Z.
+const POWER_FAILURE_S: i64 = 1_523_988_898;
 /// Which sub-meter.
 const GAS: usize = 0;
 const WATER: usize = 1;
@@ -121,14 +123,14 @@ impl P1Meter {
         lines.push(Line::text("0-0:96.7.21", "00005"));
         lines.push(Line::text("0-0:96.7.9", "00003"));
         // One long power failure, of which the meter keeps a list: time of its end and duration.
-        let mut failures = Line::text("1-0:99.97.0", "1");
-        failures.groups.extend([
-            "0-0:96.7.19".to_owned(),
-            "180417201458S".to_owned(),
-            "0000000236*s".to_owned(),
-        ]);
-        failures.register.groups.clone_from(&failures.groups);
-        lines.push(failures);
+        let ended = clock::local(POWER_FAILURE_S);
+        let failures = vec![
+            ("1".to_owned(), ValueBuf::Text("1".to_owned())),
+            ("0-0:96.7.19".to_owned(), ValueBuf::Text("0-0:96.7.19".to_owned())),
+            (stamp(POWER_FAILURE_S), ended.map_or(ValueBuf::Null, ValueBuf::DateTime)),
+            ("0000000236*s".to_owned(), number(236, 0)),
+        ];
+        lines.push(Line::list("1-0:99.97.0", failures, Some(Unit::Second)));
         for (sags, swells) in
             [("1-0:32.32.0", "1-0:32.36.0"), ("1-0:52.32.0", "1-0:52.36.0"), ("1-0:72.32.0", "1-0:72.36.0")]
         {
@@ -186,9 +188,8 @@ impl P1Meter {
             |address: &str, energy: Energy, unit| Line::measured(address, signed(energy.wh()), 6, 3, unit);
         let power =
             |address: &str, milli: i64, unit| Line::measured(address, (milli / 1000).max(0), 2, 3, unit);
-        let mut limits = Line::measured("1-1:31.4.0", 100, 3, 0, "A");
-        limits.groups.push("-063*A".to_owned());
-        limits.register.groups.clone_from(&limits.groups);
+        let limits = vec![("100*A".to_owned(), number(100, 0)), ("-063*A".to_owned(), number(-63, 0))];
+        let limits = Line::list("1-1:31.4.0", limits, Some(Unit::Ampere));
         let mut lines = vec![
             Line::text("1-3:0.2.8", "42"),
             Line::text("0-0:1.0.0", &stamp(moment.clock_s)),

@@ -30,6 +30,12 @@ impl Line {
         Self::new(address, vec![text.to_owned()], ValueBuf::Text(text.to_owned()), None)
     }
 
+    /// Several brackets of any kind: what a reader takes for a list.
+    pub(super) fn list(address: &str, groups: Vec<(String, ValueBuf)>, unit: Option<Unit>) -> Self {
+        let (texts, values) = groups.into_iter().unzip();
+        Self::new(address, texts, ValueBuf::List(values), unit)
+    }
+
     /// A number with a time of its own in front of it.
     pub(super) fn timed(self, text: String, time: Option<DateTime>) -> Self {
         let mut line = self;
