@@ -297,23 +297,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for P1<B> {
     fn poll(&mut self) -> Option<Event<'_>> {
         self.stream.release();
         loop {
-            let after_telegram = self.after_telegram;
+            let after_telegram = &mut self.after_telegram;
             match self.stream.next(|raw, last| scan(raw, last, after_telegram)) {
                 Step::Frame { frame: Found::Blank, len, .. } => self.stream.drop_frame(len),
                 Step::Frame { frame: Found::Plain { identification_len, body_len, crc }, offset, len } => {
                     self.stream.hold(0..len, len);
-                    self.after_telegram = false;
                     return Some(self.plain(Place { offset, len }, identification_len, body_len, crc));
                 }
                 Step::Frame { frame: Found::Sealed { header, ciphertext, tag }, offset, len } => {
                     self.stream.hold(ciphertext, len);
-                    self.after_telegram = false;
                     return Some(self.sealed(Place { offset, len }, header, tag));
                 }
-                Step::Rejected(rejection) => {
-                    self.after_telegram = false;
-                    return Some(Event::Rejected(rejection));
-                }
+                Step::Rejected(rejection) => return Some(Event::Rejected(rejection)),
                 Step::Ended | Step::Wait => return None,
             }
         }
@@ -405,11 +400,20 @@ fn meter_number(group: &[u8]) -> Option<MeterId> {
     MeterId::serial(str::from_utf8(text).ok()?)
 }
 
+/// Looks for a telegram, or for a line end after one. Whatever else comes ends what may come `after_telegram`.
+fn scan(raw: &[u8], last: bool, after_telegram: &mut bool) -> Scan<Found, crate::Cause> {
+    if *after_telegram && matches!(raw.first(), Some(b'\r' | b'\n' | 0)) {
+        return Scan::Frame { frame: Found::Blank, len: 1 };
+    }
+    let found = telegram(raw, last);
+    *after_telegram &= matches!(found, Scan::NeedMore);
+    found
+}
+
 /// Looks for a telegram, plain or encrypted, at the start of the raw bytes.
-fn scan(raw: &[u8], last: bool, after_telegram: bool) -> Scan<Found, crate::Cause> {
+fn telegram(raw: &[u8], last: bool) -> Scan<Found, crate::Cause> {
     match raw {
         [] => Scan::NeedMore,
-        [b'\r' | b'\n' | 0, ..] if after_telegram => Scan::Frame { frame: Found::Blank, len: 1 },
         [b'/', ..] => match if last { p1::scan_last(raw) } else { p1::scan(raw) } {
             Scan::Frame { frame, len } => {
                 let identification_len = frame.identification().len();

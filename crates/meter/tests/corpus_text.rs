@@ -9,8 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Table;
 
-const FAMILIES: [(&str, Protocol); 3] =
-    [("p1", Protocol::P1), ("p1-encrypted", Protocol::P1), ("kmp", Protocol::Kmp)];
+const FAMILIES: [(&str, Protocol); 4] = [
+    ("p1", Protocol::P1),
+    ("p1-encrypted", Protocol::P1),
+    ("kmp", Protocol::Kmp),
+    ("iec62056-21", Protocol::Iec62056_21),
+];
 
 /// One published capture and what must come out of it.
 struct Case {
@@ -107,7 +111,7 @@ fn cases() -> Vec<Case> {
             });
         }
     }
-    assert!(cases.len() >= 60, "{} cases", cases.len());
+    assert!(cases.len() >= 70, "{} cases", cases.len());
     cases
 }
 
@@ -205,7 +209,13 @@ fn expected_register(protocol: Protocol, reading: &Table) -> String {
         "text" => format!("{name} text {value}"),
         kind => panic!("{kind} of {name}"),
     };
-    if let Some(time) = text("timestamp").and_then(readable_time) {
+    // The corpus names the time of a maximum in some cases only; it is the second bracket in all of them.
+    let second = reading.get("groups").and_then(|groups| groups.get(1)).and_then(toml::Value::as_str);
+    let time = match protocol {
+        Protocol::Iec62056_21 if kind == "number" => second.filter(|time| time.len() == 10),
+        _ => text("timestamp"),
+    };
+    if let Some(time) = time.and_then(readable_time) {
         write!(line, " at {time}").unwrap();
     }
     for group in reading.get("groups").and_then(toml::Value::as_array).into_iter().flatten() {
@@ -331,6 +341,10 @@ fn a_capture_cut_anywhere_gives_only_telegrams_that_stand_in_it() {
     for case in cases() {
         let (bytes, whole) = front(&case);
         let whole = telegrams(&whole);
+        if case.expected.get("expect_error").is_some_and(|error| error.as_str().unwrap().contains("BCC")) {
+            // Cut before its wrong BCC, a readout is one of those whose BCC was not kept.
+            continue;
+        }
         for len in 0..bytes.len() {
             let told = case.told(&bytes[..len], || usize::MAX);
             for telegram in telegrams(&told) {
@@ -346,8 +360,9 @@ fn a_flipped_byte_is_accepted_only_where_no_check_covers_it() {
         let (bytes, whole) = front(&case);
         let entries = case.tables("telegram");
         // What is refused because of its check may be one bit away from what was meant.
-        let meant = entries.iter().all(|entry| !entry.contains_key("why") || !entry.contains_key("crc"))
-            && !case.name.ends_with("bit-flip");
+        let meant = entries.iter().all(|entry| {
+            !entry.contains_key("why") || !(entry.contains_key("crc") || entry.contains_key("bcc"))
+        }) && !case.name.ends_with("bit-flip");
         let checked = match case.protocol {
             Protocol::Kmp => true,
             // Without CRC or BCC, digits may become other digits; that cannot be seen.
