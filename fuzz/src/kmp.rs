@@ -26,7 +26,7 @@ pub(crate) fn answer_seeds() -> Vec<Vec<u8>> {
 
 /// Reads the answer at the start of `bytes`, and counts its registers.
 fn walk(bytes: &[u8]) -> usize {
-    let Scan::Frame { frame: Frame::Answer, len } = kmp::scan(bytes) else { return 0 };
+    let Scan::Frame { frame: Frame::Answer(_), len } = kmp::scan(bytes) else { return 0 };
     let mut frame = bytes[..len].to_vec();
     let answer = Message::parse(&mut frame).expect("the scanner found it right");
     let _ = (answer.meter_type(), answer.serial_number());

@@ -130,16 +130,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Kmp<B> {
     }
 
     /// Keeps the serial number of the held answer, and says whether it answers GetSerialNo or GetType.
-    fn note_identity(&mut self) -> bool {
-        let command = self.stream.held().get(2).copied().map(Command::from_code);
+    fn note_identity(&mut self, command: Command) -> bool {
         match command {
-            Some(Command::GetSerialNumber) => {
+            Command::GetSerialNumber => {
                 let serial =
                     Message::parse(self.stream.held_mut()).ok().and_then(|message| message.serial_number());
                 self.serial = serial.or(self.serial);
                 true
             }
-            Some(Command::GetType) => true,
+            Command::GetType => true,
             _ => false,
         }
     }
@@ -232,7 +231,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for Kmp<B> {
                     if let Some(asker) = &mut self.asker {
                         asker.answered(command);
                         // Asked for on the own account, so it is no news.
-                        if self.note_identity() {
+                        if self.note_identity(command) {
                             self.stream.release();
                             continue;
                         }
@@ -266,7 +265,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for Kmp<B> {
 /// What stands at the start of the raw bytes.
 #[derive(Debug)]
 enum Found {
-    Answer(u8),
+    Answer(Command),
     Request,
     /// An acknowledgement, or the echo of the byte that wakes the head.
     Nothing,
@@ -277,11 +276,10 @@ fn scan(raw: &[u8], asks: bool) -> Scan<Found, crate::Cause> {
         return Scan::Frame { frame: Found::Nothing, len: 1 };
     }
     match kmp::scan(raw) {
-        Scan::Frame { frame: Frame::Answer, len } => {
-            // The command stands after start and address. Neither is escaped unless the address is odd.
-            Scan::Frame { frame: Found::Answer(raw.get(2).copied().unwrap_or_default()), len }
+        Scan::Frame { frame: Frame::Answer(command), len } => {
+            Scan::Frame { frame: Found::Answer(command), len }
         }
-        Scan::Frame { frame: Frame::Request, len } => Scan::Frame { frame: Found::Request, len },
+        Scan::Frame { frame: Frame::Request(_), len } => Scan::Frame { frame: Found::Request, len },
         Scan::Frame { frame: Frame::Ack, len } => Scan::Frame { frame: Found::Nothing, len },
         Scan::Skip(len) => Scan::Skip(len),
         Scan::Bad { error, len } => Scan::Bad { error: Cause::Frame(error).into(), len },

@@ -146,9 +146,9 @@ impl core::error::Error for Error {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame {
     /// From the reader to the meter; on the line of a reader this is the echo of its own request.
-    Request,
-    /// From the meter.
-    Answer,
+    Request(Command),
+    /// From the meter, to this command.
+    Answer(Command),
     /// A single 06: the meter did what was asked, and has nothing to say.
     Ack,
 }
@@ -161,7 +161,7 @@ pub enum Frame {
 ///
 /// // A MULTICAL 602 with 271211.3 Wh.
 /// let mut bytes = *b"\x40\x3F\x10\x00\x9B\x01\x04\x41\x00\x29\x62\x31\xA0\xEC\x0D";
-/// assert_eq!(kmp::scan(&bytes), Scan::Frame { frame: Frame::Answer, len: 15 });
+/// assert_eq!(kmp::scan(&bytes), Scan::Frame { frame: Frame::Answer(Command::GetRegister), len: 15 });
 /// let answer = Message::parse(&mut bytes)?;
 /// assert_eq!(answer.command, Command::GetRegister);
 /// let energy = answer.registers().unwrap().next().unwrap();
@@ -262,14 +262,14 @@ pub fn scan(bytes: &[u8]) -> Scan<Frame, Error> {
     }
     let len = end + 2;
     match check(window.get(..end).unwrap_or_default()) {
-        Ok(()) if start == START_ANSWER => Scan::Frame { frame: Frame::Answer, len },
-        Ok(()) => Scan::Frame { frame: Frame::Request, len },
+        Ok(command) if start == START_ANSWER => Scan::Frame { frame: Frame::Answer(command), len },
+        Ok(command) => Scan::Frame { frame: Frame::Request(command), len },
         Err(error) => Scan::Bad { error, len },
     }
 }
 
-/// Checks what stands between start and stop.
-fn check(escaped: &[u8]) -> Result<(), Error> {
+/// Checks what stands between start and stop, and returns the command.
+fn check(escaped: &[u8]) -> Result<Command, Error> {
     check_escapes(escaped)?;
     let mut plain = [0; CONTENT_LEN_MAX];
     let mut len = 0;
@@ -279,7 +279,7 @@ fn check(escaped: &[u8]) -> Result<(), Error> {
         *plain.get_mut(len).ok_or(Error::TooLong)? = byte;
         len += 1;
     }
-    read(plain.get(..len).unwrap_or_default()).map(|_| ())
+    read(plain.get(..len).unwrap_or_default()).map(|message| message.command)
 }
 
 /// Checks that each 1B has the inverse of a byte behind it that must be escaped.

@@ -183,8 +183,8 @@ impl Asker {
     }
 
     /// An answer to `command` came whose frame is right.
-    pub(super) fn answered(&mut self, command: u8) {
-        if matches!(self.state, State::Idle { .. }) || self.request.command().code() != command {
+    pub(super) fn answered(&mut self, command: Command) {
+        if matches!(self.state, State::Idle { .. }) || self.request.command() != command {
             return;
         }
         self.next();

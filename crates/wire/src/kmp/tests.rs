@@ -32,8 +32,10 @@ fn sample() -> Vec<u8> {
 
 /// Calls `read` with the message of an answer that fills `bytes`.
 fn with_answer<T>(bytes: &[u8], read: impl FnOnce(Message<'_>) -> T) -> T {
-    assert_eq!(scan(bytes), Scan::Frame { frame: Frame::Answer, len: bytes.len() });
-    read(Message::parse(&mut bytes.to_vec()).unwrap())
+    let mut frame = bytes.to_vec();
+    let message = Message::parse(&mut frame).unwrap();
+    assert_eq!(scan(bytes), Scan::Frame { frame: Frame::Answer(message.command), len: bytes.len() });
+    read(message)
 }
 
 #[test]
@@ -80,13 +82,16 @@ fn the_echo_of_a_request_is_a_frame_of_its_own() {
     let mut out = Writer::new(&mut buffer);
     emit_get_register(&mut out, &[60, 80, 86, 87, 89, 74, 68, 1004, 9999]).unwrap();
     let request = out.written();
-    assert_eq!(scan(request), Scan::Frame { frame: Frame::Request, len: request.len() });
+    assert_eq!(
+        scan(request),
+        Scan::Frame { frame: Frame::Request(Command::GetRegister), len: request.len() }
+    );
     let mut plain = request.to_vec();
     let message = Message::parse(&mut plain).unwrap();
     assert_eq!(message.data[..3], [8, 0, 60]);
     assert_eq!(message.data.len(), 17, "the ninth number is left out");
     let heard = [request, &sample()].concat();
-    assert_eq!(scan(&heard), Scan::Frame { frame: Frame::Request, len: request.len() });
+    assert_eq!(scan(&heard), Scan::Frame { frame: Frame::Request(Command::GetRegister), len: request.len() });
 }
 
 #[test]
@@ -100,7 +105,7 @@ fn type_and_serial_number_have_four_bytes() {
     let mut buffer = [0; 16];
     let mut out = Writer::new(&mut buffer);
     emit_request(&mut out, Command::GetType).unwrap();
-    assert!(matches!(scan(out.written()), Scan::Frame { frame: Frame::Request, .. }));
+    assert!(matches!(scan(out.written()), Scan::Frame { frame: Frame::Request(Command::GetType), .. }));
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn what_is_validated_is_read_to_the_last_byte() {
             accepted += 1;
             let mut walk = data.walk();
             while walk.next().is_some() {}
-            assert_eq!((walk.left, walk.data.len()), (0, 0), "{at} {byte:02X}");
+            assert_eq!(walk.unread(), (0, 0), "{at} {byte:02X}");
             if let Some(items) = data.value().items() {
                 assert!(items.end().is_empty(), "{at} {byte:02X}");
             }
