@@ -74,7 +74,6 @@ fn kmp() {
 }
 
 #[test]
-#[ignore = "the conversation is being written"]
 fn iec62056_21() {
     check(MeterKind::Iec62056ModeA);
     check(MeterKind::Iec62056ModeB);

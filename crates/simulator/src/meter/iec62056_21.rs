@@ -12,6 +12,7 @@ use crate::cipher::written;
 use crate::clock;
 use crate::ledger::Said;
 use metergate_meter::{LineSettings, Protocol};
+use metergate_reading::{DateTime, MeterId};
 use metergate_wire::iec62056_21::Emitter;
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ impl IecMeter {
             self.put(&mut readout, &lines)?;
             readout.finish()
         });
-        Emission::telegram(bytes, self.said(lines))
+        Emission::telegram(bytes, self.said(lines, moment))
     }
 
     /// The data once more, for another moment.
@@ -160,7 +161,7 @@ impl IecMeter {
             self.put(&mut readout, &lines)?;
             readout.finish()
         });
-        Emission { line: Some(line), delay: REACTION, ..Emission::telegram(bytes, self.said(lines)) }
+        Emission { line: Some(line), delay: REACTION, ..Emission::telegram(bytes, self.said(lines, moment)) }
     }
 
     fn put(&self, readout: &mut Emitter<'_, '_>, lines: &[Line]) -> Result<(), metergate_wire::Full> {
@@ -175,9 +176,14 @@ impl IecMeter {
         Ok(())
     }
 
-    fn said(&self, lines: Vec<Line>) -> Said {
+    fn said(&self, lines: Vec<Line>, moment: &Moment<'_>) -> Said {
+        // Mode D has two more digits in front of its number; only mode C shows its clock, without an offset.
+        let front = if self.kind == MeterKind::Iec62056ModeD { "13" } else { "" };
+        let clock = clock::local(moment.clock_s).filter(|_| self.kind == MeterKind::Iec62056ModeC);
         Said {
+            meter: MeterId::serial(&format!("{front}{:08}", self.serial)),
             identification: Some(self.identification().trim_start_matches('/').to_owned()),
+            time: clock.and_then(|local| Some(DateTime::new(local.date()?, local.time()?))),
             registers: lines.into_iter().map(|line| line.by_address().register).collect(),
             ..Said::new(Protocol::Iec62056_21)
         }
@@ -289,7 +295,7 @@ fn wh(energy: crate::Energy) -> i64 {
 fn clock_texts(unix_s: i64) -> (String, String) {
     let of_day = clock::local_s(unix_s).rem_euclid(86_400);
     let time = format!("{:02}{:02}{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
-    let date = clock::local(unix_s).and_then(metergate_reading::DateTime::date).map_or_else(
+    let date = clock::local(unix_s).and_then(DateTime::date).map_or_else(
         || "0000101".to_owned(),
         |date| format!("0{:02}{:02}{:02}", date.year() % 100, date.month(), date.day()),
     );

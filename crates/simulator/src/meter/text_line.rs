@@ -78,7 +78,6 @@ fn base_unit(text: &str) -> (Option<Unit>, i8) {
         "V" => (Some(Unit::Volt), 0),
         "A" => (Some(Unit::Ampere), 0),
         "m3" => (Some(Unit::CubicMetre), 0),
-        "m3ph" => (Some(Unit::CubicMetrePerHour), 0),
         "C" => (Some(Unit::Celsius), 0),
         "Hz" => (Some(Unit::Hertz), 0),
         _ => (None, 0),

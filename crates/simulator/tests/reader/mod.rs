@@ -31,7 +31,8 @@ pub(crate) fn settings(kind: MeterKind, counters: CounterPolicy) -> Settings {
     }
 }
 
-/// All that a listening conversation tells about these pieces of bytes, which come a second apart.
+/// All that a listening conversation tells about these pieces of bytes, which come three seconds apart: longer
+/// than any protocol's idle time.
 pub(crate) fn told(protocol: Protocol, settings: Settings, pieces: &[Vec<u8>]) -> Vec<Told> {
     let mut meter = Meter::listening(protocol, settings, vec![0; 65_536]);
     let mut all = Vec::new();
@@ -45,7 +46,7 @@ pub(crate) fn told(protocol: Protocol, settings: Settings, pieces: &[Vec<u8>]) -
             drain(&mut meter, &mut all);
             assert!(taken > 0 || all.len() > before || meter.poll_timeout().is_some(), "it is stuck");
         }
-        now += Duration::from_secs(1);
+        now += Duration::from_secs(3);
         meter.handle_timeout(now);
         drain(&mut meter, &mut all);
     }
