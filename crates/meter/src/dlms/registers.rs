@@ -149,7 +149,8 @@ impl<'a> Registers<'a> {
             Some(axdr::Value::Array(list) | axdr::Value::Structure(list))
                 if self.outer_left.is_none() && holds_items(list) =>
             {
-                self.advance(1);
+                // What stands inside without a code has the position of the list, until the list is over.
+                self.left -= 1;
                 self.walk = ahead;
                 self.outer_left = Some(core::mem::replace(&mut self.left, list.len()));
                 true
@@ -166,6 +167,7 @@ impl<'a> Iterator for Registers<'a> {
         while self.left == 0 {
             // A list inside is over; the outermost goes on.
             self.left = self.outer_left.take()?;
+            self.position = self.position.saturating_add(1);
         }
         if let Some(objects) = &mut self.objects {
             let name = objects.next().and_then(push_object);
@@ -258,4 +260,22 @@ fn push_object(object: axdr::Value<'_>) -> Option<ObisCode> {
 fn holds_items(mut list: Items<'_>) -> bool {
     let Some(axdr::Value::Structure(mut first)) = list.next() else { return false };
     (2..=3).contains(&first.len()) && first.next().as_ref().and_then(obis).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn what_has_no_code_inside_a_list_of_items_has_the_position_of_the_list() {
+        // { null, [ { OBIS, 7 }, 8 ], 9 }: the 8 is no register of its own list, but of element 1.
+        let code = [0x09, 0x06, 1, 0, 1, 8, 0, 255];
+        let inner = [&[0x01, 0x02, 0x02, 0x02][..], &code, &[0x11, 7, 0x11, 8]].concat();
+        let body = [&[0x02, 0x03, 0x00][..], &inner, &[0x11, 9]].concat();
+        let registers = Registers::new(Data::validate(&body).unwrap(), &Layouts::new(&[], None));
+        let addresses: Vec<_> = registers.map(|register| register.address).collect();
+        let expected = [Address::Position(0), Address::Obis, Address::Position(1), Address::Position(2)];
+        assert_eq!(addresses, expected);
+    }
 }
