@@ -438,8 +438,9 @@ fn skip(raw: &[u8]) -> Scan<Found, crate::Cause> {
 
 /// Looks for an envelope that begins with `DB 08`.
 ///
-/// The length is its only delimiter, so a byte lost or a damaged length would swallow the next telegram. That one is
-/// found by the same system title, which no ciphertext contains by chance.
+/// The length is its only delimiter, so a byte lost or a damaged length would swallow the next telegram, or its first
+/// bytes. That one is found by the same system title, which no ciphertext contains by chance. So a telegram that ends in
+/// `DB`, one in 256, waits for the byte after it, or for silence.
 fn envelope(raw: &[u8], last: bool) -> Scan<Found, crate::Cause> {
     let head = raw.get(..ENVELOPE_HEAD_LEN);
     let maker = raw.get(2..raw.len().min(5)).unwrap_or_default();
@@ -459,10 +460,12 @@ fn envelope(raw: &[u8], last: bool) -> Scan<Found, crate::Cause> {
         Scan::NeedMore => raw.len(),
         Scan::Bad { .. } | Scan::Skip(_) => 0,
     };
-    if let Some(next) = next_head(raw.get(..end).unwrap_or_default(), head) {
+    let next = next_head(raw, end, head);
+    if let Next::At(next) = next {
         return Scan::Bad { error: Cause::UnfinishedEnvelope.into(), len: next };
     }
     match scanned {
+        Scan::Frame { .. } if next == Next::Maybe && !last => Scan::NeedMore,
         Scan::Frame { frame, len } => {
             let header =
                 SecurityHeader::new(frame.system_title, frame.security_control.0, frame.invocation_counter);
@@ -476,17 +479,33 @@ fn envelope(raw: &[u8], last: bool) -> Scan<Found, crate::Cause> {
     }
 }
 
-/// Offset of the next `head` behind the one at the start.
-fn next_head(bytes: &[u8], head: &[u8]) -> Option<usize> {
+/// Whether another envelope of the same meter begins behind the one at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// At this offset.
+    At(usize),
+    /// The last bytes may be its first.
+    Maybe,
+    No,
+}
+
+/// Looks for the next `head` that begins before offset `end`.
+fn next_head(bytes: &[u8], end: usize, head: &[u8]) -> Next {
     let mut at = 1;
-    loop {
-        let rest = bytes.get(at..)?;
-        at += rest.iter().position(|&byte| byte == ciphering::TAG)?;
-        if bytes.get(at..).is_some_and(|rest| rest.starts_with(head)) {
-            return Some(at);
+    while let Some(step) =
+        bytes.get(at..end).and_then(|rest| rest.iter().position(|&byte| byte == ciphering::TAG))
+    {
+        at += step;
+        let found = bytes.get(at..).unwrap_or_default();
+        if found.starts_with(head) {
+            return Next::At(at);
+        }
+        if head.starts_with(found) {
+            return Next::Maybe;
         }
         at += 1;
     }
+    Next::No
 }
 
 #[cfg(test)]
