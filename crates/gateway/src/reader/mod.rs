@@ -10,6 +10,7 @@ use crate::config::{MeterSetup, Place};
 use crate::port::{Link, LinkEvent, Received, Speed};
 use crate::shutdown::Shutdown;
 use crate::update::{TelegramBuf, Update, What};
+use metergate_meter::kmp::{Kmp, Plan};
 use metergate_meter::verdict::{Verdict, Watch};
 use metergate_meter::{Conversation, Event, LineSettings, Meter, Protocol, SecurityHeader, Settings};
 use metergate_reading::{Instant, Trust};
@@ -34,6 +35,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// A port that is quiet for this long is asked whether its path now leads elsewhere.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// How long the port of a meter that is asked may be closed before that is the verdict.
+const PORT_PATIENCE: Duration = Duration::from_secs(15);
+
 /// Bytes without a telegram after which a recognised protocol is doubted and recognition begins anew.
 const DOUBT_LEN: u64 = 64 * 1024;
 
@@ -51,6 +55,8 @@ pub struct Reader {
     updates: mpsc::Sender<Update>,
     shutdown: Shutdown,
     meter: Option<Meter<Vec<u8>>>,
+    /// The meter is asked. While its port is closed the conversation stands still: nothing is asked in vain.
+    asks: bool,
     recogniser: Recogniser,
     watch: Watch,
     rhythm: Rhythm,
@@ -107,6 +113,7 @@ impl Reader {
             updates,
             shutdown,
             meter: None,
+            asks: false,
             recogniser: Recogniser::new(line.is_none() && protocol.is_none() && can_try_lines),
             watch: Watch::new(rhythm.patience(), now),
             rhythm,
@@ -153,11 +160,16 @@ impl Reader {
     /// When something is to be done even if no byte comes.
     fn wake_at(&self) -> Duration {
         let look = self.now + LOOK_INTERVAL.min(self.rhythm.patience() / 4);
-        let deadline = self.meter.as_ref().and_then(Conversation::poll_timeout);
+        let meter = self.meter.as_ref().filter(|_| !self.stands_still());
+        let deadline = meter.and_then(Conversation::poll_timeout);
         let next_try = self.recogniser.next_try().filter(|_| self.meter.is_none() && self.link.is_open());
         let wake = [deadline, next_try].into_iter().flatten().fold(look, Duration::min);
         // A deadline that has passed and is still there does not become a busy loop.
         wake.max(self.now + Duration::from_millis(1))
+    }
+
+    fn stands_still(&self) -> bool {
+        self.asks && !self.link.is_open()
     }
 
     async fn opened(&mut self) {
@@ -227,7 +239,16 @@ impl Reader {
 
     fn converse(&mut self, protocol: Protocol) {
         self.bytes_at_telegram = self.bytes;
-        self.meter = Some(Meter::listening(protocol, self.settings.clone(), vec![0; BUFFER_LEN]));
+        let (settings, buffer) = (self.settings.clone(), vec![0; BUFFER_LEN]);
+        let can_ask = matches!(self.setup.port.place, Place::Serial(_) | Place::Tcp { .. });
+        self.asks = false;
+        self.meter = Some(match protocol {
+            Protocol::Kmp if can_ask && let Some(plan) = kmp_plan(&self.setup) => {
+                self.asks = true;
+                Meter::Kmp(Kmp::asking(settings, plan, buffer))
+            }
+            _ => Meter::listening(protocol, settings, buffer),
+        });
     }
 
     async fn feed(&mut self, bytes: &[u8]) {
@@ -261,6 +282,7 @@ impl Reader {
                         tracing::debug!("meter `{}`: cannot set the line: {error}", self.name);
                     }
                 }
+                None if self.stands_still() => return,
                 None => {
                     let len = self.meter.as_mut().map_or(0, |meter| meter.poll_transmit(&mut request));
                     let Some(bytes) = request.get(..len).filter(|bytes| !bytes.is_empty()) else { return };
@@ -312,7 +334,12 @@ impl Reader {
     /// Time has passed, or may have.
     async fn look(&mut self) {
         self.set_now(self.clock.now());
-        if let Some(meter) = &mut self.meter {
+        if self.stands_still() {
+            if self.now.saturating_sub(self.active) >= PORT_PATIENCE {
+                // Without a port nobody answers, however rarely the meter is asked.
+                self.watch.event(&Event::NoAnswer { attempts: 0, echo: false }, self.now);
+            }
+        } else if let Some(meter) = &mut self.meter {
             meter.handle_timeout(self.now);
         } else if self.link.is_open()
             && let Some(probe) = self.recogniser.try_next(self.now)
@@ -426,6 +453,25 @@ fn protocol_of<B>(meter: &Meter<B>) -> Protocol {
         Meter::Kmp(_) => Protocol::Kmp,
         Meter::Iec62056_21(_) => Protocol::Iec62056_21,
     }
+}
+
+/// What a Kamstrup meter is asked when the configuration does not say: energy, volume, flow, power, the temperatures
+/// and their difference, and the hours. One request holds eight registers.
+const KMP_REGISTERS: [u16; 8] = [60, 68, 74, 80, 86, 87, 89, 1004];
+
+/// How a Kamstrup meter is asked; `None` when more registers are wanted than a plan holds.
+fn kmp_plan(setup: &MeterSetup) -> Option<Plan> {
+    let wanted = Some(&setup.kmp.registers[..]).filter(|registers| !registers.is_empty());
+    let plan = Plan::new(wanted.unwrap_or(&KMP_REGISTERS), setup.kmp.interval);
+    if plan.is_none() {
+        tracing::error!("meter `{}`: too many registers; it is only listened to", setup.name);
+    }
+    let plan = plan?;
+    // A meter that may be asked more often than every two minutes runs on mains and needs no budget.
+    Some(match u8::try_from(setup.kmp.requests_per_hour) {
+        Ok(requests @ 1..=30) => plan.with_requests_per_hour(requests),
+        _ => plan,
+    })
 }
 
 /// The interval of a meter that is asked.
