@@ -1,4 +1,5 @@
 //! The same bytes are the same readings, wherever they come from and in whatever pieces.
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 mod support;
 
 use metergate_gateway::clock::Clock;

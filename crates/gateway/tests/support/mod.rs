@@ -12,7 +12,7 @@ use metergate_meter::{LineSettings, Protocol};
 use metergate_simulator::{Fault, MeterKind, Settings, Simulation};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -35,6 +35,20 @@ impl Pty {
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.master.write_all(bytes).unwrap();
+    }
+
+    /// What the gateway has sent since the last time.
+    pub fn heard(&mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 256];
+        let waiting = usize::try_from(rustix::io::ioctl_fionread(&self.master).unwrap()).unwrap();
+        let len = self.master.read(&mut bytes[..waiting.min(256)]).unwrap();
+        bytes.truncate(len);
+        bytes
+    }
+
+    /// The speed that the gateway has set.
+    pub fn baud(&self) -> u32 {
+        rustix::termios::tcgetattr(&self.master).unwrap().input_speed()
     }
 }
 
