@@ -172,7 +172,7 @@ impl Asker {
                 self.sign_on_at(now);
             }
             State::AwaitIdentification { until } | State::AwaitData { until } if now >= until => {
-                self.failed()
+                self.failed();
             }
             _ => {}
         }

@@ -19,7 +19,7 @@ impl Parity {
 
     /// The character without parity bit, or [`WRONG_PARITY`].
     pub(super) fn strip(&mut self, byte: u8) -> u8 {
-        let even = byte.count_ones() % 2 == 0;
+        let even = byte.count_ones().is_multiple_of(2);
         match (byte.is_ascii(), even) {
             (false, true) => self.votes = (self.votes + 1).min(Self::VOTES_MAX),
             (true, false) => self.votes = (self.votes - 1).max(-Self::VOTES_MAX),

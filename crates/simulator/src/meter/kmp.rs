@@ -3,7 +3,7 @@ use super::{Emission, Moment, SetUp};
 use crate::cipher::written;
 use crate::ledger::{Said, by_obis};
 use metergate_meter::Protocol;
-use metergate_reading::{AddressBuf, MeterId, Number, RegisterBuf, Unit, ValueBuf};
+use metergate_reading::{AddressBuf, MeterId, Number, ObisCode, RegisterBuf, Unit, ValueBuf};
 use metergate_wire::kmp::{self, Command, FRAME_LEN_MAX, Frame, Message, Register};
 use metergate_wire::{Full, Scan, Writer};
 use std::time::Duration;
@@ -89,9 +89,19 @@ impl KmpMeter {
 
     fn answer(&mut self, command: Command, data: &[u8], moment: &Moment<'_>) -> Option<Emission> {
         match command {
-            Command::GetType => Some(Emission::handshake(answer(command, &METER_TYPE))),
+            Command::GetType => {
+                let value = ValueBuf::Octets(METER_TYPE.to_vec());
+                let said = Said { registers: vec![by_name("type", value)], ..Said::new(Protocol::Kmp) };
+                Some(Emission::telegram(answer(command, &METER_TYPE), said))
+            }
             Command::GetSerialNumber => {
-                Some(Emission::handshake(answer(command, &self.serial.to_be_bytes())))
+                let value = ValueBuf::Number(Number::new(i64::from(self.serial), 0));
+                let said = Said {
+                    meter: Some(MeterId::kamstrup(self.serial)),
+                    registers: vec![by_name("serial", value)],
+                    ..Said::new(Protocol::Kmp)
+                };
+                Some(Emission::telegram(answer(command, &self.serial.to_be_bytes()), said))
             }
             Command::GetRegister => {
                 let (count, numbers) = data.split_first()?;
@@ -191,6 +201,25 @@ impl Measured {
         let (unit, prefix) =
             Unit::from_kmp(self.unit).map_or((None, 0), |(unit, prefix)| (Some(unit), prefix));
         let value = ValueBuf::Number(Number::new(self.mantissa, self.exponent + prefix));
-        RegisterBuf { obis: None, address: AddressBuf::Kmp(self.number), ..by_obis([0; 6], value, unit) }
+        let address = AddressBuf::Kmp(self.number);
+        RegisterBuf { obis: obis(self.number), address, ..by_obis([0; 6], value, unit) }
     }
+}
+
+/// An answer that is no register: it has a name only.
+fn by_name(name: &str, value: ValueBuf) -> RegisterBuf {
+    RegisterBuf { obis: None, address: AddressBuf::Text(name.to_owned()), ..by_obis([0; 6], value, None) }
+}
+
+/// The code of a heat register, where EN 13757-1 has one.
+const fn obis(number: u16) -> Option<ObisCode> {
+    let quantity = match number {
+        60 => 1,
+        80 => 8,
+        86 => 10,
+        87 => 11,
+        89 => 12,
+        _ => return None,
+    };
+    Some(ObisCode::new(6, 0, quantity, 0, 0, 255))
 }
