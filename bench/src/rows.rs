@@ -1,6 +1,6 @@
 //! What is measured: one pass is one telegram, from its bytes to all of its values.
 use crate::telegrams;
-use metergate_meter::{Conversation, CounterPolicy, Event, Key, Settings, sml};
+use metergate_meter::{Conversation, CounterPolicy, Event, Key, Settings, dlms, sml};
 use metergate_wire::sml::{Body, File, transport};
 use metergate_wire::{Scan, p1};
 use std::hint::black_box;
@@ -25,6 +25,10 @@ pub const ROWS: &[Row] = &[
     Row { name: "sml-wire", values: telegrams::sml::VALUES, prepare: sml_wire },
     Row { name: "sml-meter", values: telegrams::sml::VALUES, prepare: sml_meter },
     Row { name: "p1-wire", values: telegrams::p1::LINES, prepare: p1_wire },
+    Row { name: "p1-meter", values: telegrams::p1::LINES, prepare: p1_meter },
+    Row { name: "p1-authenticated", values: telegrams::p1::LINES, prepare: p1_authenticated },
+    Row { name: "mbus-encrypted", values: telegrams::dlms::VALUES, prepare: mbus_encrypted },
+    Row { name: "mbus-authenticated", values: telegrams::dlms::VALUES, prepare: mbus_authenticated },
 ];
 
 /// Framing, both checksums and all values of an SML telegram.
@@ -66,6 +70,32 @@ fn p1_wire() -> Box<dyn FnMut() -> usize> {
 /// The same from received bytes to the registers of an event.
 fn sml_meter() -> Box<dyn FnMut() -> usize> {
     converse(sml::Sml::new(settings(), [0; BUFFER_LEN]), telegrams::sml::telegram())
+}
+
+/// The same from received bytes to the registers of an event.
+fn p1_meter() -> Box<dyn FnMut() -> usize> {
+    converse(metergate_meter::p1::P1::new(settings(), [0; BUFFER_LEN]), telegrams::p1::telegram())
+}
+
+/// The same, sealed with a tag.
+fn p1_authenticated() -> Box<dyn FnMut() -> usize> {
+    let telegram = telegrams::dlms::sealed(&telegrams::p1::telegram(), telegrams::dlms::AUTHENTICATED);
+    converse(metergate_meter::p1::P1::new(settings(), [0; BUFFER_LEN]), telegram)
+}
+
+/// Two M-Bus frames, the envelope opened, and all registers.
+fn mbus_encrypted() -> Box<dyn FnMut() -> usize> {
+    mbus(telegrams::dlms::ENCRYPTED)
+}
+
+/// The same with a tag.
+fn mbus_authenticated() -> Box<dyn FnMut() -> usize> {
+    mbus(telegrams::dlms::AUTHENTICATED)
+}
+
+fn mbus(security_control: u8) -> Box<dyn FnMut() -> usize> {
+    let apdu = telegrams::dlms::sealed(&telegrams::dlms::notification(), security_control);
+    converse(dlms::Mbus::new(settings(), [0; BUFFER_LEN]), telegrams::dlms::over_mbus(&apdu))
 }
 
 fn settings() -> Settings {
