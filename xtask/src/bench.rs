@@ -43,7 +43,7 @@ const GATES: &[Gate] = &[
     Gate {
         row: "p1-meter",
         what: "the same, from received bytes to the registers of an event",
-        most: 40_000,
+        most: 45_000,
         others: &[],
     },
     Gate { row: "p1-authenticated", what: "the same, sealed with a tag", most: 55_000, others: &[] },
