@@ -46,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "readout_block", run: text::readout_block, seeds: text::readout_block_seeds },
     Target { name: "kmp_stream", run: kmp::stream, seeds: || vec![telegrams::kmp::telegram()] },
     Target { name: "kmp_answer", run: kmp::answer, seeds: kmp::answer_seeds },
+    Target { name: "conversation", run: conversations::any, seeds: conversations::seeds },
+    Target { name: "sealed", run: conversations::sealed, seeds: || vec![telegrams::dlms::notification()] },
     Target { name: "detection", run: conversations::detected, seeds: conversations::detected_seeds },
 ];
 
