@@ -2,7 +2,7 @@
 use crate::place::Place;
 use crate::shell::{cargo_in, run as sh, which};
 use crate::step::{self, Outcome, Step};
-use crate::{bare_metal, bench, deny, fuzz, tidy, tools};
+use crate::{bare_metal, bench, corpus, deny, fuzz, tidy, tools};
 use anyhow::{Result, bail};
 
 /// All steps, the quick ones first.
@@ -19,6 +19,11 @@ const STEPS: &[Step] = &[
         name: "bare-metal",
         what: "no_std crates and the firmware for a microcontroller, run in an emulator",
         run: bare_metal::check,
+    },
+    Step {
+        name: "corpus",
+        what: "published telegrams of real meters, through the command line",
+        run: corpus::check,
     },
     Step { name: "gates", what: "instructions to decode a telegram stay within bounds", run: bench::check },
     Step {
