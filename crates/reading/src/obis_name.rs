@@ -9,6 +9,11 @@ pub(crate) fn name(code: ObisCode) -> Option<&'static str> {
         (0, _, c, d, e) => abstract_object(c, d, e),
         (6, _, 1, 0 | 2 | 8, _) => Some("heat energy"),
         (6, _, 2, ..) => Some("heat volume"),
+        (6, _, 8, 0 | 7, _) => Some("heat power"),
+        (6, _, 9, 0 | 7, _) => Some("heat flow rate"),
+        (6, _, 10, 0 | 7, _) => Some("flow temperature"),
+        (6, _, 11, 0 | 7, _) => Some("return temperature"),
+        (6, _, 12, 0 | 7, _) => Some("temperature difference"),
         (7, _, 3, ..) => Some("gas volume"),
         (8, _, 1, ..) => Some("water volume"),
         (129, 129, 199, 130, 3) => Some("manufacturer"),
@@ -147,6 +152,12 @@ mod tests {
         assert_eq!(ObisCode::new(1, 1, 32, 7, 0, 255).name(), Some("voltage L1"));
         assert_eq!(ObisCode::new(1, 0, 1, 8, 0, 1).name(), Some("active energy import"));
         assert_eq!(ObisCode::new(0, 2, 24, 2, 1, 255).name(), Some("sub-meter reading"));
+    }
+
+    #[test]
+    fn heat_meters_have_names_too() {
+        assert_eq!(ObisCode::new(6, 0, 10, 0, 0, 255).name(), Some("flow temperature"));
+        assert_eq!(ObisCode::new(6, 0, 8, 4, 0, 255).name(), None, "a demand is no momentary power");
     }
 
     #[test]
