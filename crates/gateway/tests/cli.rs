@@ -325,3 +325,15 @@ fn long_inputs_are_read_in_bounded_memory() {
          {\"layer\":\"stream\",\"code\":\"noise\",\"message\":\"bytes that belong to no telegram\"}}\n"
     );
 }
+
+#[test]
+fn the_readme_shows_what_the_program_says() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let (_, echo) = readme.split_once("$ echo ").unwrap();
+    let (command, after) = echo.split_once('\n').unwrap();
+    let shown = after.split_once("```").unwrap().0;
+    let (out, _, _) = run(&["decode"], command.strip_suffix(" | metergate decode").unwrap().as_bytes());
+    assert_eq!(out.trim_end(), shown.trim_end());
+    let (out, _, _) = decode(&["--auth-key", AUTH_KEY], &kaifa::telegram(24_581, true));
+    assert!(readme.contains(out.trim_end()), "the encrypted telegram reads otherwise:\n{out}");
+}

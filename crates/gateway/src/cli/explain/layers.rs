@@ -281,12 +281,8 @@ fn over_p1(raw: &[u8], settings: &Settings, layers: &mut Vec<Layer>) {
 
 fn over_kmp(raw: &[u8], layers: &mut Vec<Layer>) {
     frames(raw, "KMP frame", layers, kmp::scan, |frame, len| match frame {
-        kmp::Frame::Request(command) => {
-            format!("{len} bytes, request {command:?}, {}", ok("CRC"))
-        }
-        kmp::Frame::Answer(command) => {
-            format!("{len} bytes, answer to {command:?}, {}", ok("CRC"))
-        }
+        kmp::Frame::Request => format!("{len} bytes, request, {}", ok("CRC")),
+        kmp::Frame::Answer => format!("{len} bytes, answer, {}", ok("CRC")),
         kmp::Frame::Ack => "acknowledged".to_owned(),
     });
 }
@@ -296,6 +292,15 @@ fn over_iec(raw: &[u8], layers: &mut Vec<Layer>) {
         let id = readout.identification();
         let bcc = readout.bcc().map_or_else(|| "without BCC".to_owned(), |bcc| ok(format!("BCC {bcc:02x}")));
         let echo = if readout.has_request_echo() { ", with an echo of the request" } else { "" };
-        format!("{len} bytes, {:?}, {}{echo}, {bcc}", id.mode(), String::from_utf8_lossy(id.text()))
+        format!("{len} bytes, {}, {}{echo}, {bcc}", mode(id.mode()), String::from_utf8_lossy(id.text()))
     });
+}
+
+/// What the identification says about the way to the readout.
+fn mode(mode: iec62056_21::Mode) -> String {
+    match mode {
+        iec62056_21::Mode::A => "mode A".to_owned(),
+        iec62056_21::Mode::B { baud } => format!("mode B at {baud} baud"),
+        iec62056_21::Mode::C { baud, .. } => format!("mode C at {baud} baud"),
+    }
 }
