@@ -247,7 +247,9 @@ fn pairs(value: &[u8]) -> Option<[u8; 3]> {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for Iec62056_21<B> {
     fn handle_input(&mut self, bytes: &[u8], now: Duration) -> usize {
-        if let Some(asker) = &mut self.asker {
+        if let Some(asker) = &mut self.asker
+            && !bytes.is_empty()
+        {
             asker.heard(now);
         }
         let mut taken = 0;

@@ -196,7 +196,9 @@ fn read(message: Message<'_>) -> Result<Registers<'_>, Cause> {
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for Kmp<B> {
     fn handle_input(&mut self, bytes: &[u8], now: Duration) -> usize {
-        if let Some(asker) = &mut self.asker {
+        if let Some(asker) = &mut self.asker
+            && !bytes.is_empty()
+        {
             asker.heard(now);
         }
         self.stream.fill(bytes, now)
