@@ -281,8 +281,12 @@ fn over_p1(raw: &[u8], settings: &Settings, layers: &mut Vec<Layer>) {
 
 fn over_kmp(raw: &[u8], layers: &mut Vec<Layer>) {
     frames(raw, "KMP frame", layers, kmp::scan, |frame, len| match frame {
-        kmp::Frame::Request => format!("{len} bytes, request, {}", ok("CRC")),
-        kmp::Frame::Answer => format!("{len} bytes, answer, {}", ok("CRC")),
+        kmp::Frame::Request(command) => {
+            format!("{len} bytes, request {command:?}, {}", ok("CRC"))
+        }
+        kmp::Frame::Answer(command) => {
+            format!("{len} bytes, answer to {command:?}, {}", ok("CRC"))
+        }
         kmp::Frame::Ack => "acknowledged".to_owned(),
     });
 }
