@@ -173,7 +173,7 @@ impl Keeper {
     /// Writes what is due.
     fn save(&mut self, sinks: &[RunningSink], clock: Clock, last: bool) {
         let now = clock.now();
-        self.status.remind(now);
+        self.status.remind(now, last);
         if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) && !last {
             return;
         }

@@ -127,8 +127,9 @@ impl Status {
         }
     }
 
-    /// Logs what was held back or must be said again.
-    pub fn remind(&mut self, now: Duration) {
+    /// Logs what was held back or must be said again; `last`: nothing is held back any more.
+    pub fn remind(&mut self, now: Duration, last: bool) {
+        let now = if last { now.saturating_add(LOG_INTERVAL) } else { now };
         for (name, meter) in &mut self.meters {
             meter.announcer.remind(name, meter.current, now);
         }

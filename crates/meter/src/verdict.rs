@@ -213,12 +213,16 @@ impl Watch {
             return verdict;
         }
         match (self.last_telegram, self.last_byte) {
+            // Before noise: the echoes are bytes too. A telegram clears both.
+            _ if self.echo => Verdict::EchoOnly,
+            (Some((at, _)), last_byte) if self.no_answer => {
+                Verdict::Silent { since: last_byte.unwrap_or(at) }
+            }
             (Some((at, verdict)), _) if fresh(at) => verdict,
             (Some(_), Some(since)) if !fresh(since) => Verdict::Silent { since },
             // The first bytes are the beginning of a telegram until patience ends.
             (None, Some(_)) if fresh(self.started) && !self.no_answer => Verdict::Waiting,
             (Some(_) | None, Some(_)) if self.bytes >= BYTES_MIN => self.of_bytes(),
-            _ if self.echo => Verdict::EchoOnly,
             (Some((at, _)), _) => Verdict::Silent { since: self.last_byte.unwrap_or(at) },
             _ if self.no_answer || !fresh(self.started) => Verdict::NoBytes,
             _ => Verdict::Waiting,
@@ -374,6 +378,16 @@ mod tests {
         watch.bytes(&[0x80, 0x3F], at(3));
         watch.event(&Event::NoAnswer { attempts: 3, echo: true }, at(3));
         assert_eq!(watch.verdict(at(3)), Verdict::EchoOnly);
+    }
+
+    #[test]
+    fn a_meter_that_answered_and_does_not_any_more_is_silent_at_once() {
+        let mut watch = Watch::new(PATIENCE, at(0));
+        watch.last_telegram = Some((at(1), Verdict::Ok));
+        watch.last_byte = Some(at(1));
+        assert_eq!(watch.verdict(at(2)), Verdict::Ok);
+        watch.event(&Event::NoAnswer { attempts: 3, echo: false }, at(3));
+        assert_eq!(watch.verdict(at(3)), Verdict::Silent { since: at(1) });
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub(super) struct Rhythm {
     silent_after: Option<Duration>,
     usual: Option<Duration>,
     last: Option<Duration>,
+    patience_min: Duration,
 }
 
 /// Before two telegrams have come: one and a half of the longest usual interval of meters that push (10 s).
@@ -15,6 +16,10 @@ const PATIENCE_UNKNOWN: Duration = Duration::from_secs(15);
 
 /// A meter that sends twice a second is not silent after one and a half.
 const PATIENCE_MIN: Duration = Duration::from_secs(5);
+
+/// A meter that is asked has this long before the conversation itself says that it does not answer: three attempts,
+/// each with its wake-up and its wait.
+const PATIENCE_MIN_ASKED: Duration = Duration::from_secs(30);
 
 /// Intervals beyond this are pauses.
 const INTERVAL_MAX: Duration = Duration::from_secs(2 * 3600);
@@ -26,7 +31,8 @@ const SERIAL_STUCK: Duration = Duration::from_secs(60);
 impl Rhythm {
     /// `asked_every`: the interval of a meter that is asked.
     pub(super) fn new(silent_after: Option<Duration>, asked_every: Option<Duration>) -> Self {
-        Self { silent_after, usual: asked_every, last: None }
+        let patience_min = if asked_every.is_some() { PATIENCE_MIN_ASKED } else { PATIENCE_MIN };
+        Self { silent_after, usual: asked_every, last: None, patience_min }
     }
 
     /// Notes a telegram.
@@ -45,8 +51,9 @@ impl Rhythm {
 
     /// The silence after which the meter counts as silent: three intervals, unless configured.
     pub(super) fn patience(&self) -> Duration {
-        self.silent_after
-            .unwrap_or_else(|| self.usual.map_or(PATIENCE_UNKNOWN, |usual| (usual * 3).max(PATIENCE_MIN)))
+        self.silent_after.unwrap_or_else(|| {
+            self.usual.map_or(PATIENCE_UNKNOWN, |usual| (usual * 3).max(self.patience_min))
+        })
     }
 
     /// The silence after which a connection counts as dead though the system calls it alive.
