@@ -6,10 +6,11 @@ mod recognise;
 mod rhythm;
 
 use crate::clock::Clock;
-use crate::config::{MeterSetup, Place};
+use crate::config::{IecMode, MeterSetup, Place};
 use crate::port::{Link, LinkEvent, Received, Speed};
 use crate::shutdown::Shutdown;
 use crate::update::{TelegramBuf, Update, What};
+use metergate_meter::iec62056_21::{self, Iec62056_21};
 use metergate_meter::kmp::{Kmp, Plan};
 use metergate_meter::verdict::{Verdict, Watch};
 use metergate_meter::{Conversation, Event, LineSettings, Meter, Protocol, SecurityHeader, Settings};
@@ -57,6 +58,8 @@ pub struct Reader {
     meter: Option<Meter<Vec<u8>>>,
     /// The meter is asked. While its port is closed the conversation stands still: nothing is asked in vain.
     asks: bool,
+    /// An IEC 62056-21 meter is read out; until then it is listened to.
+    signs_on: bool,
     recogniser: Recogniser,
     watch: Watch,
     rhythm: Rhythm,
@@ -114,6 +117,7 @@ impl Reader {
             shutdown,
             meter: None,
             asks: false,
+            signs_on: signs_on(&setup, line),
             recogniser: Recogniser::new(line.is_none() && protocol.is_none() && can_try_lines),
             watch: Watch::new(rhythm.patience(), now),
             rhythm,
@@ -247,6 +251,14 @@ impl Reader {
                 self.asks = true;
                 Meter::Kmp(Kmp::asking(settings, plan, buffer))
             }
+            Protocol::Iec62056_21
+                if can_ask
+                    && self.signs_on
+                    && let Some(plan) = iec_plan(&self.setup) =>
+            {
+                self.asks = true;
+                Meter::Iec62056_21(Iec62056_21::asking(settings, plan, buffer))
+            }
             _ => Meter::listening(protocol, settings, buffer),
         });
     }
@@ -354,10 +366,27 @@ impl Reader {
             }
         }
         self.drain().await;
+        self.sign_on_if_silent().await;
         self.heal();
         self.judge().await;
         if self.now.saturating_sub(self.bytes_told) >= BYTES_INTERVAL {
             self.tell(What::Bytes).await;
+        }
+    }
+
+    /// An IEC 62056-21 meter that was listened to in vain is asked.
+    async fn sign_on_if_silent(&mut self) {
+        let waits = matches!(self.meter, Some(Meter::Iec62056_21(_))) && !self.signs_on;
+        let may = self.setup.iec.mode == IecMode::Auto && self.link.is_open() && self.bytes == 0;
+        if waits && may && self.now.saturating_sub(self.active) >= PORT_PATIENCE {
+            tracing::info!("meter `{}`: sends nothing by itself; it is read out", self.name);
+            self.signs_on = true;
+            self.setup.port.line = None;
+            if let Err(error) = self.link.set_line(LineSettings::M300_7E1).await {
+                tracing::debug!("meter `{}`: cannot set the line: {error}", self.name);
+            }
+            self.converse(Protocol::Iec62056_21);
+            self.drain().await;
         }
     }
 
@@ -474,10 +503,34 @@ fn kmp_plan(setup: &MeterSetup) -> Option<Plan> {
     })
 }
 
+/// Whether to sign on to an IEC 62056-21 meter at once: 300 baud is the speed of those that wait for it.
+fn signs_on(setup: &MeterSetup, line: Option<LineSettings>) -> bool {
+    match setup.iec.mode {
+        IecMode::Readout => true,
+        IecMode::Push => false,
+        IecMode::Auto => line.is_none_or(|line| line.baud == LineSettings::M300_7E1.baud),
+    }
+}
+
+/// How an IEC 62056-21 meter is read out; `None` for an address that the configuration refuses.
+fn iec_plan(setup: &MeterSetup) -> Option<iec62056_21::Plan> {
+    let plan = iec62056_21::Plan::new(setup.iec.interval);
+    // Sign-on is at 300 baud, unless the configuration or the model says otherwise for this meter.
+    let plan = match setup.port.line {
+        Some(line) => plan.with_line(line),
+        None => plan,
+    };
+    match &setup.iec.address {
+        Some(address) => plan.with_address(address),
+        None => Some(plan),
+    }
+}
+
 /// The interval of a meter that is asked.
 fn asked_every(protocol: Option<Protocol>, setup: &MeterSetup) -> Option<Duration> {
     match protocol? {
         Protocol::Kmp => Some(setup.kmp.interval),
+        Protocol::Iec62056_21 if setup.iec.mode == IecMode::Readout => Some(setup.iec.interval),
         _ => None,
     }
 }
