@@ -145,6 +145,59 @@ fn one_process_reads_sml_mbus_and_kmp_and_feeds_three_sinks() {
 }
 
 #[test]
+fn a_meter_of_mode_c_is_signed_on_read_out_and_its_speed_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pty = Pty::open();
+    let setup = MeterSetup {
+        port: metergate_gateway::config::PortSetup {
+            line: Some(LineSettings::M300_7E1),
+            ..serial("keller", &pty, Protocol::Iec62056_21).port
+        },
+        ..serial("keller", &pty, Protocol::Iec62056_21)
+    };
+    let began = std::time::Instant::now();
+    let status = run(gateway(folder.path(), vec![setup], Vec::new()), async |mut updates| {
+        let mut meter = simulation(MeterKind::Iec62056ModeC, Vec::new());
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        let (mut speeds, mut pending) = (Vec::new(), Vec::new());
+        loop {
+            tokio::select! {
+                update = updates.recv() => {
+                    if let Some(telegram) = update.unwrap().telegram() {
+                        assert!(telegram.reading.registers.len() > 3, "{telegram:?}");
+                        break;
+                    }
+                }
+                _ = tick.tick() => {
+                    if speeds.last() != Some(&pty.baud()) {
+                        speeds.push(pty.baud());
+                    }
+                    // A pseudo-terminal carries eight bits: the parity bit is in them, as on a line read as 8N1.
+                    let heard: Vec<u8> = pty.heard();
+                    assert!(heard.iter().all(|byte| byte.count_ones() % 2 == 0), "{heard:02x?}");
+                    let heard: Vec<u8> = heard.iter().map(|byte| byte & 0x7F).collect();
+                    let now = meter.house().now_s();
+                    pending.extend(meter.hear(&heard, began.elapsed(), now));
+                    // A real meter sends at a speed only once the line has it.
+                    while let Some(output) = pending.first() {
+                        if output.line.is_some_and(|line| line.baud != pty.baud()) {
+                            break;
+                        }
+                        let even = |byte: &u8| byte | u8::from(byte.count_ones() % 2 == 1) << 7;
+                        let bytes: Vec<u8> = output.bytes.iter().map(even).collect();
+                        pty.send(&bytes);
+                        pending.remove(0);
+                    }
+                }
+            }
+        }
+        assert!(speeds.len() >= 2 && speeds.contains(&300) && speeds.last() > Some(&300), "{speeds:?}");
+    });
+    let meter = &status.meters["keller"];
+    assert_eq!((meter.verdict, meter.rejections.len()), ("ok", 0), "{meter:?}");
+}
+
+#[test]
 fn an_old_telegram_is_refused_after_a_restart_until_the_counters_are_reset() {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("netz.bin");

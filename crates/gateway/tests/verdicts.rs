@@ -136,6 +136,11 @@ const TABLE: &[Row] = &[
     row(M::SagemcomT210dr, Cut(200), Keys::Right, "truncated", "damaged"),
     row(M::Multical403, Flip(24), Keys::None, "crc_mismatch", "damaged"),
     row(M::Multical403, Bytes(noise), Keys::None, "noise", "noise"),
+    row(M::Iec62056ModeC, Damage::None, Keys::None, "", "ok"),
+    row(M::Iec62056ModeC, Flip(150), Keys::None, "bcc_mismatch", "damaged"),
+    row(M::Iec62056ModeC, Cut(120), Keys::None, "truncated", "damaged"),
+    row(M::Iec62056ModeD, Damage::None, Keys::None, "", "ok"),
+    row(M::Iec62056ModeD, Bytes(noise), Keys::None, "noise", "noise"),
 ];
 
 impl Row {
@@ -340,7 +345,7 @@ fn heat_meter(pty: &Pty) -> MeterSetup {
 }
 
 #[test]
-fn a_head_that_only_echoes_is_told_from_a_silent_one() {
+fn a_head_that_only_echoes_is_told_from_a_silent_meter() {
     let mut pty = Pty::open();
     let setup = heat_meter(&pty);
     let seen = verdicts_of(setup, "echo_only", || {
@@ -348,6 +353,10 @@ fn a_head_that_only_echoes_is_told_from_a_silent_one() {
         pty.send(&heard);
     });
     assert_eq!(seen, ["echo_only"]);
+}
+
+#[test]
+fn a_heat_meter_that_does_not_answer_has_no_bytes() {
     let pty = Pty::open();
     assert_eq!(verdicts_of(heat_meter(&pty), "no_bytes", || {}), ["no_bytes"]);
 }
