@@ -127,26 +127,29 @@ impl<'a> Quantity<'a> {
     /// [`NumberError::TooLarge`] when the value is a number beyond `i64`.
     #[inline]
     pub fn parse(group: &'a [u8]) -> Result<Option<Self>, NumberError> {
-        // The shape of nearly all values, digits and a point, is read in one pass.
+        // The shape of nearly all values, digits and a point, is read in one pass, and what cannot be a value ends it.
         let mut mantissa: i64 = 0;
         let mut point = None;
         for (at, &byte) in group.iter().enumerate() {
             let digit = byte.wrapping_sub(b'0');
             if digit < 10 {
                 mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
-            } else if byte == b'.' && point.is_none() {
-                point = Some(at);
-            } else if byte == b'*' && matches!(at, 2..=18) && at + 1 < group.len() {
+                continue;
+            }
+            match byte {
+                b'.' if point.is_none() => point = Some(at),
                 // At most 18 digits do not overflow.
-                let decimals = point.map_or(0, |point| at - point - 1);
-                let exponent = i8::try_from(decimals).map_or(0, |decimals| -decimals);
-                let unit = group.get(at + 1..).unwrap_or_default();
-                return Ok(Some(Self { number: Number { mantissa, exponent }, unit }));
-            } else {
-                break;
+                b'*' if matches!(at, 2..=18) && at + 1 < group.len() => {
+                    let decimals = point.map_or(0, |point| at - point - 1);
+                    let exponent = i8::try_from(decimals).map_or(0, |decimals| -decimals);
+                    let unit = group.get(at + 1..).unwrap_or_default();
+                    return Ok(Some(Self { number: Number { mantissa, exponent }, unit }));
+                }
+                b'*' | b',' | b'+' | b'-' | b' ' | b'\t' => return Self::parse_any(group),
+                _ => return Ok(None),
             }
         }
-        Self::parse_any(group)
+        Ok(None)
     }
 
     /// The same for every shape.
