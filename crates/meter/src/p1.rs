@@ -66,9 +66,10 @@ impl Cause {
                 p1::Error::TooLong => Code::TooLong,
                 p1::Error::NumberTooLarge { .. } => Code::OutOfRange,
                 p1::Error::NoText { .. } => Code::Damaged,
-                p1::Error::EndMark { .. } | p1::Error::NoIdentification | p1::Error::Trailing { .. } => {
-                    Code::Malformed
-                }
+                p1::Error::EndMark { .. }
+                | p1::Error::NoData
+                | p1::Error::NoIdentification
+                | p1::Error::Trailing { .. } => Code::Malformed,
             },
             Self::Envelope(_) => Code::Malformed,
             Self::UnfinishedEnvelope => Code::Truncated,

@@ -61,6 +61,8 @@ pub enum Error {
         /// The byte.
         found: u8,
     },
+    /// A telegram without checksum holds no data line: an identification and a `!` alone are in any noise.
+    NoData,
     /// A value with a unit does not fit 64 bits.
     NumberTooLarge {
         /// Offset of its line.
@@ -92,6 +94,7 @@ impl fmt::Display for Error {
                     "printable text was expected in a telegram without CRC, found {found:02X} at offset {at}"
                 )
             }
+            Self::NoData => f.write_str("a data line was expected in a telegram without CRC, found none"),
             Self::NumberTooLarge { at } => {
                 write!(f, "the value in the line at offset {at} does not fit 64 bits")
             }
@@ -276,7 +279,7 @@ fn end_mark<'a>(
     let checked = match crc {
         Some(found) => check_crc(text, found),
         None if len == end && sends_crc(&frame) => Err(Error::Unfinished { at: end }),
-        None => check_text(body, identification.len()),
+        None => check_text(&frame),
     };
     match (checked, large_number) {
         (Ok(()), None) => Scan::Frame { frame, len },
@@ -303,14 +306,14 @@ fn check_crc(text: &[u8], found: u16) -> Result<(), Error> {
     }
 }
 
-/// Checks that a body without CRC is text, which begins at offset `at` of the telegram: nothing else tells noise
-/// from a telegram. A line read with 8 data bits from a meter that sends 7 and a parity bit is caught as well.
-fn check_text(body: &[u8], at: usize) -> Result<(), Error> {
+/// Checks that a telegram without CRC is text with a data line in it: nothing else tells noise from a telegram. A
+/// line read with 8 data bits from a meter that sends 7 and a parity bit is caught as well.
+fn check_text(telegram: &Telegram<'_>) -> Result<(), Error> {
     let is_text = |byte: &u8| matches!(byte, b'\r' | b'\n' | b' '..=b'~');
-    match body.iter().enumerate().find(|(_, byte)| !is_text(byte)) {
-        Some((offset, &found)) => Err(Error::NoText { at: at + offset, found }),
-        None => Ok(()),
+    if let Some((offset, &found)) = telegram.body.iter().enumerate().find(|(_, byte)| !is_text(byte)) {
+        return Err(Error::NoText { at: telegram.identification.len() + offset, found });
     }
+    if telegram.lines().any(|line| matches!(line, Line::Data(_))) { Ok(()) } else { Err(Error::NoData) }
 }
 
 /// Writes a telegram line by line and closes it with its CRC.

@@ -216,6 +216,16 @@ fn a_parity_bit_in_a_telegram_without_crc_is_refused() {
 }
 
 #[test]
+fn a_telegram_without_crc_and_without_data_is_refused() {
+    for bytes in [&b"/ABC5\r\n!\r\n"[..], b"/ABC5\r\n\r\nnothing of use\r\n!\r\n"] {
+        assert_eq!(scan(bytes), Scan::Bad { error: Error::NoData, len: bytes.len() });
+    }
+    let crc = checksum::arc(b"/ABC5\r\n!");
+    let with_crc = std::format!("/ABC5\r\n!{crc:04X}\r\n");
+    assert!(matches!(scan(with_crc.as_bytes()), Scan::Frame { .. }), "what the CRC says is there is there");
+}
+
+#[test]
 fn a_bare_mark_at_the_end_is_whole_only_for_versions_without_crc() {
     let old = b"/KMP5 ZABF001\r\n\r\n1-0:1.8.1(00001.001*kWh)\r\n!";
     assert_eq!(scan(old), Scan::NeedMore);
