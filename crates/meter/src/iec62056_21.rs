@@ -16,7 +16,9 @@ use core::fmt;
 use core::time::Duration;
 use metergate_reading::{Address, Date, DateTime, MeterId, Register, Time, Value};
 use metergate_wire::Scan;
-use metergate_wire::iec62056_21::{self as wire, Content, DataItem, DataSet, DataSets, Identification};
+use metergate_wire::iec62056_21::{
+    self as wire, Content, DataItem, DataSet, DataSets, IDENTIFICATION_LEN_MAX, Identification,
+};
 
 mod ask;
 mod parity;
@@ -39,12 +41,14 @@ pub enum Cause {
         /// Its offset in the readout.
         at: usize,
     },
+    /// The meter sent a block check before, and now none.
+    BccMissing,
 }
 
 impl Cause {
     pub(crate) fn layer(&self) -> &'static str {
         match self {
-            Self::Readout(_) => "iec62056-21.readout",
+            Self::Readout(_) | Self::BccMissing => "iec62056-21.readout",
             Self::Parity { .. } => "iec62056-21.character",
         }
     }
@@ -56,11 +60,13 @@ impl Cause {
                 wire::Error::Unfinished { .. } => Code::Truncated,
                 wire::Error::TooLong => Code::TooLong,
                 wire::Error::NumberTooLarge { .. } => Code::OutOfRange,
+                wire::Error::NoData => Code::Malformed,
                 wire::Error::MissingEtx { .. }
                 | wire::Error::MissingStx { .. }
                 | wire::Error::NoText { .. } => Code::Damaged,
             },
             Self::Parity { .. } => Code::ParityMismatch,
+            Self::BccMissing => Code::BccMismatch,
         }
     }
 }
@@ -72,6 +78,9 @@ impl fmt::Display for Cause {
             Self::Parity { at } => {
                 write!(f, "even parity was expected, found odd parity at offset {at}")
             }
+            Self::BccMissing => f.write_str(
+                "a block check was expected behind the data, since this meter sent one before; found none",
+            ),
         }
     }
 }
@@ -157,6 +166,27 @@ pub struct Iec62056_21<B> {
     asker: Option<Asker>,
     /// The last thing on the line was a readout: line ends after it are no noise.
     after_readout: bool,
+    checked: Checked,
+}
+
+/// The meter that sent a block check with its last readout. When it loses it, the line has.
+#[derive(Debug)]
+struct Checked {
+    identification: [u8; IDENTIFICATION_LEN_MAX],
+    len: usize,
+}
+
+impl Checked {
+    fn is(&self, identification: &[u8]) -> bool {
+        self.identification.get(..self.len) == Some(identification)
+    }
+
+    fn note(&mut self, identification: &[u8]) {
+        if let Some(kept) = self.identification.get_mut(..identification.len()) {
+            kept.copy_from_slice(identification);
+            self.len = identification.len();
+        }
+    }
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Iec62056_21<B> {
@@ -168,6 +198,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Iec62056_21<B> {
             parity: Parity::default(),
             asker: None,
             after_readout: false,
+            checked: Checked { identification: [0; _], len: 0 },
         }
     }
 
@@ -177,20 +208,25 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Iec62056_21<B> {
     }
 
     /// The event of a readout, which is held.
-    fn readout(&self, offset: u64, length: u64) -> Event<'_> {
+    fn readout(&mut self, offset: u64, length: u64) -> Event<'_> {
+        let protocol = Protocol::Iec62056_21;
+        let refused = |cause| Event::Rejected(Rejection { offset, length, protocol, cause, security: None });
         // The scanner found it right before it was held.
         let Scan::Frame { frame, .. } = wire::scan_last(self.stream.held()) else {
-            let cause = crate::Cause::Truncated;
-            let protocol = Protocol::Iec62056_21;
-            return Event::Rejected(Rejection { offset, length, protocol, cause, security: None });
+            return refused(crate::Cause::Truncated);
         };
         let line = frame.identification().line();
+        match frame.bcc() {
+            Some(_) => self.checked.note(line),
+            None if self.checked.is(line) => return refused(Cause::BccMissing.into()),
+            None => {}
+        }
         let named = || models::recognise(Protocol::Iec62056_21, line)?.model;
         let (meter, time) = head(frame.data_sets());
         Event::Telegram(Telegram {
             offset,
             length,
-            protocol: Protocol::Iec62056_21,
+            protocol,
             meter,
             identification: line.get(1..).and_then(|text| str::from_utf8(text).ok()),
             model: self.model.or_else(named),
@@ -323,7 +359,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for Iec62056_21<B> {
                     }
                     return Some(Event::Rejected(rejection));
                 }
-                Step::Ended | Step::Wait => break,
+                Step::Ended => {
+                    // The next message shows with its `/` whether there is a parity bit, whatever noise came before.
+                    self.parity = Parity::default();
+                    break;
+                }
+                Step::Wait => break,
             }
         }
         let asker = self.asker.as_mut()?;

@@ -80,6 +80,8 @@ pub enum Error {
         /// The byte.
         found: u8,
     },
+    /// A readout without BCC holds no data set: an identification and a `!` alone are in any noise.
+    NoData,
     /// A value with a unit does not fit 64 bits.
     NumberTooLarge {
         /// Offset of its data set.
@@ -105,6 +107,7 @@ impl fmt::Display for Error {
                     "printable text was expected in a readout without BCC, found {found:02X} at offset {at}"
                 )
             }
+            Self::NoData => f.write_str("a data set was expected in a readout without BCC, found none"),
             Self::NumberTooLarge { at } => {
                 write!(f, "a value of the data set at offset {at} does not fit 64 bits")
             }
@@ -362,11 +365,14 @@ impl<'a> Search<'a> {
         if expected != found {
             return Scan::Bad { error: Error::BccMismatch { expected, found }, len };
         }
-        // `! CR LF` stands before the ETX, except in the answer to a single request.
+        // `! CR LF` stands before the ETX. A damaged character that has become an ETX is followed by any character,
+        // which one in 128 times is the BCC of what stands before it.
         let text = self.window.get(data..etx).unwrap_or_default();
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let text = text.strip_suffix(b"!").unwrap_or(text);
+        let lines = text.strip_suffix(b"\n").unwrap_or(text);
+        let lines = lines.strip_suffix(b"\r").unwrap_or(lines);
+        let Some(text) = lines.strip_suffix(b"!").filter(|_| lines.len() < text.len()) else {
+            return Scan::Bad { error: Error::Unfinished { at: etx }, len };
+        };
         self.check(data, data + text.len(), Some(found), len)
     }
 
@@ -380,6 +386,9 @@ impl<'a> Search<'a> {
         };
         if let Some((offset, &found)) = text.iter().enumerate().find(|(_, byte)| !is_text(byte)) {
             return Scan::Bad { error: Error::NoText { at: data + offset, found }, len };
+        }
+        if bcc.is_none() && !DataSets::new(text).any(|item| matches!(item, DataItem::Set(_))) {
+            return Scan::Bad { error: Error::NoData, len };
         }
         if let Some(offset) = data_sets::number_too_large(text) {
             return Scan::Bad { error: Error::NumberTooLarge { at: data + offset }, len };

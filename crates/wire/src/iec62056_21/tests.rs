@@ -165,7 +165,12 @@ fn the_end_mark_may_follow_a_bracket() {
     assert_eq!(readout(&bytes).data_sets().count(), 2);
     let mut answer = b"/SIEC2WR5\r\n\x026.8(0029.055*MWh)\x03".to_vec();
     answer.push(checksum::bcc(&answer[12..]));
-    assert_eq!(readout(&answer).data_sets().count(), 1);
+    let error = Error::Unfinished { at: answer.len() - 2 };
+    assert_eq!(
+        scan(&answer),
+        Scan::Bad { error, len: answer.len() },
+        "an answer to a single request is no readout"
+    );
 }
 
 #[test]
@@ -250,4 +255,30 @@ fn no_flipped_bit_passes_the_bcc() {
             assert_eq!(passes, harmless, "{at} {bit}");
         }
     }
+}
+
+#[test]
+fn a_character_that_has_become_an_etx_does_not_end_the_readout() {
+    let whole = b"/LGZ5ZMD\r\n\x021.8.0(001846.0*kWh)\r\n2.8.0(000000.0*kWh)\r\n!\r\n\x03";
+    let mut whole = whole.to_vec();
+    whole.push(checksum::bcc(&whole[11..]));
+    assert!(matches!(scan(&whole), Scan::Frame { .. }));
+    // Up to the `!`.
+    for at in 11..whole.len() - 4 {
+        let mut damaged = whole.clone();
+        damaged[at] = ETX;
+        // The worst case: the character behind it is the right BCC.
+        damaged[at + 1] = checksum::bcc(&damaged[11..=at]);
+        for len in at + 2..=damaged.len() {
+            assert!(!matches!(scan_last(&damaged[..len]), Scan::Frame { .. }), "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_readout_without_bcc_and_without_data_is_refused() {
+    let bytes = b"/ABC5\r\n\r\nnothing of use\r\n!\r\n";
+    assert_eq!(scan(bytes), Scan::Bad { error: Error::NoData, len: bytes.len() });
+    let bytes = b"/ABC5\r\n\r\n0.0()\r\n!\r\n";
+    assert!(matches!(scan(bytes), Scan::Frame { .. }));
 }
