@@ -524,3 +524,33 @@ fn a_gateway_prints_no_key() {
     assert!(printed.contains("KEY(..)"));
     assert!(!printed.contains(&KEY[..8]), "{printed}");
 }
+
+#[test]
+fn every_key_stands_on_the_page_about_the_configuration() {
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md")).unwrap();
+    // The list of keys that are known stands in what an unknown one is told.
+    for toml in [
+        format!("{HAUS}zzzzzzzz = 1\n"),
+        format!("{HAUS}[default.sink.out]\nkind = \"stdout\"\nzzzzzzzz = 1\n"),
+        format!("{HAUS}[default.sink.out]\nkind = \"csv\"\ndirectory = \"x\"\nzzzzzzzz = 1\n"),
+        format!("{HAUS}[default]\nzzzzzzzz = 1\n"),
+    ] {
+        let error = Case::new(&toml).load().unwrap_err();
+        let known = error.split_once("known are ").unwrap().1.trim();
+        for key in known.split(", ").filter(|key| !["meter", "sink"].contains(key)) {
+            assert!(page.contains(&format!("`{key}`")), "`{key}` does not stand in docs/configuration.md");
+        }
+    }
+}
+
+#[test]
+fn the_first_example_of_each_page_loads() {
+    for page in ["README.md", "docs/configuration.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
+        let text = fs::read_to_string(path).unwrap();
+        let example = text.split_once("```toml\n").unwrap().1.split_once("```").unwrap().0;
+        let gateway = Case::new(example).load().unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert_eq!(gateway.sinks.len(), 2, "{page}");
+    }
+}
