@@ -205,7 +205,7 @@ fn no_key_stands_in_any_output() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let mut bytes = Vec::new();
-    for counter in 0..2000 {
+    for counter in 0..500 {
         bytes.extend(kaifa::telegram(counter, false));
     }
     let folder = tempfile::tempdir().unwrap();
@@ -215,7 +215,7 @@ fn a_reader_that_goes_away_is_no_error() {
     let script = format!("{} decode --key {KEY} {} | head -n 1", program.display(), file.display());
     let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert!(output.stdout.starts_with(b"telegram 0"));
+    assert!(output.stdout.starts_with(b"recognised: dlms-mbus"));
 }
 
 #[test]
@@ -307,13 +307,13 @@ fn every_command_has_a_help_text_that_names_its_options() {
 
 #[test]
 fn long_inputs_are_read_in_bounded_memory() {
-    // 32 MB of hexadecimal digits without a line end, for a process that may not have half of that.
+    // 16 MB of hexadecimal digits without a line end, for a process that may not have half of that.
     let folder = tempfile::tempdir().unwrap();
     let file: PathBuf = folder.path().join("long.hex");
-    fs::write(&file, "00".repeat(16_000_000)).unwrap();
+    fs::write(&file, "00".repeat(8_000_000)).unwrap();
     let program = assert_cmd::cargo::cargo_bin("metergate");
     let script = format!(
-        "ulimit -d 16384; {} decode --format json --protocol sml {}",
+        "ulimit -d 8192; {} decode --format json --protocol sml {}",
         program.display(),
         file.display()
     );
@@ -321,7 +321,7 @@ fn long_inputs_are_read_in_bounded_memory() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "{\"telegram\":0,\"offset\":0,\"length\":16000000,\"protocol\":\"sml\",\"error\":\
+        "{\"telegram\":0,\"offset\":0,\"length\":8000000,\"protocol\":\"sml\",\"error\":\
          {\"layer\":\"stream\",\"code\":\"noise\",\"message\":\"bytes that belong to no telegram\"}}\n"
     );
 }

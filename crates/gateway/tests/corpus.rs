@@ -83,3 +83,85 @@ fn every_telegram_and_refusal_is_explained() {
         assert_eq!(headings, json.lines().count(), "{name}");
     }
 }
+
+/// What a register of a telegram says: `4533 W`.
+fn value(line: &str, obis: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let registers = line["registers"].as_array().unwrap();
+    let register = registers.iter().find(|register| register["obis"] == *obis)?;
+    let value = register["value"].as_str().unwrap();
+    Some(register["unit"].as_str().map_or(value.to_owned(), |unit| format!("{value} {unit}")))
+}
+
+/// The built-in tables, and a file with the same meaning. The file marks its codes with `*7`, so that it is seen
+/// which of the two named a register.
+#[test]
+fn lists_without_codes_or_units_are_read_by_layout_built_in_or_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("layout.toml");
+    fs::write(
+        &file,
+        r#"
+        [kaifa]
+        elements = 18
+        starts_with = "KFM_001"
+        rows = [
+          { position = 3, obis = "1-0:1.7.0*7", unit = "W" },
+          { position = 7, obis = "1-0:31.7.0*7", unit = "mA" },
+          { position = 10, obis = "1-0:32.7.0*7", unit = "V", scale = -1 },
+          { position = 13, obis = "0-0:1.0.0*7" },
+          { position = 14, obis = "1-0:1.8.0*7", unit = "Wh" },
+        ]
+
+        [siemens]
+        elements = 12
+        rows = [
+          { position = 4, obis = "1-0:1.8.0*7", unit = "Wh" },
+          { position = 8, obis = "1-0:1.7.0*7", unit = "W" },
+        ]
+
+        # The list names its registers and leaves out units and powers of ten.
+        [kamstrup]
+        starts_with = "Kamstrup_V0001"
+        rows = [
+          { obis = "1-1:31.7.0", unit = "A", scale = -2 },
+          { obis = "1-1:1.8.0", unit = "Wh", scale = 1 },
+        ]
+        "#,
+    )
+    .unwrap();
+    let file = file.display().to_string();
+    for (case, telegram, values) in [
+        (
+            "amsbridge-kaifa-20170912-3",
+            2,
+            &[
+                ("1-0:1.7.0*255", "4533 W"),
+                ("1-0:31.7.0*255", "14.408 A"),
+                ("1-0:32.7.0*255", "238.1 V"),
+                ("0-0:1.0.0*255", "2017-09-13T00:00:10"),
+                ("1-0:1.8.0*255", "112727 Wh"),
+            ][..],
+        ),
+        ("siemens-im350-1", 0, &[("1-0:1.8.0*255", "2946830 Wh"), ("1-0:1.7.0*255", "73 W")]),
+        ("amsbridge-kamstrup-20171019", 0, &[("1-1:31.7.0*255", "5.64 A")]),
+        ("dlmsparser-kamstrup-omnipower", 0, &[("1-1:1.8.0*255", "63074980 Wh")]),
+    ] {
+        let all = cases();
+        let Some((path, keys)) = all.iter().find(|(file, _)| file.ends_with(format!("{case}.bin"))) else {
+            continue;
+        };
+        let bytes = fs::read(path).unwrap();
+        let bytes = bytes.get(..LENGTH_MAX).unwrap_or(&bytes);
+        let line = |flags: &[&str]| run(keys, flags, bytes).0.lines().nth(telegram).unwrap().to_owned();
+        let built_in = line(&["--format", "json"]);
+        let own = line(&["--format", "json", "--layout", &file]);
+        for (obis, expected) in values {
+            assert_eq!(value(&built_in, obis).as_deref(), Some(*expected), "{case}: {built_in}");
+            // What a list itself names keeps its name.
+            let marked =
+                if case.contains("kamstrup") { (*obis).to_owned() } else { obis.replace("*255", "*7") };
+            assert_eq!(value(&own, &marked).as_deref(), Some(*expected), "{case}: {own}");
+        }
+    }
+}

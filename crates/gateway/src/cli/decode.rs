@@ -1,4 +1,5 @@
 //! `metergate decode`: explains telegrams.
+use super::detect::described;
 use super::keys::Keys;
 use super::{Failure, Format, Outcome, explain};
 use crate::capture::{self, Notation};
@@ -6,7 +7,8 @@ use crate::config;
 use crate::json::{ErrorLine, Line, UnknownLine};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use metergate_meter::{Conversation as _, CounterPolicy, Event, Meter, Protocol, Settings, detect, models};
+use metergate_meter::detect::{self, Detection};
+use metergate_meter::{Conversation as _, CounterPolicy, Event, Meter, Protocol, Settings, models};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
@@ -158,23 +160,24 @@ pub fn decode(
     let mut reader =
         capture::Reader::new(source, args.input.notation()).map_err(|error| about(error.into()))?;
     let mut bytes = Vec::new();
-    let known = args.protocol.or(settings.model.map(|model| model.protocol));
     let mut more = true;
+    let known = args.protocol.or(settings.model.map(|model| model.protocol));
     let protocol = match known {
-        Some(protocol) => Some(protocol),
-        None => loop {
-            let before = bytes.len();
-            more = more && reader.read(&mut bytes).map_err(about)?;
-            if let Some(protocol) = protocol_of(&bytes, before, !more) {
-                break Some(protocol);
+        Some(protocol) => protocol,
+        None => {
+            let mut looking = Looking::default();
+            let found = loop {
+                more = more && reader.read(&mut bytes).map_err(about)?;
+                if let Some(answer) = looking.at(&bytes, !more) {
+                    break answer;
+                }
+            };
+            let Some(found) = found else { return nothing(args, bytes, &mut reader, out) };
+            if args.format == Format::Text {
+                writeln!(out, "recognised: {}\n", described(&found))?;
             }
-            if !more || bytes.len() >= detect::WINDOW {
-                break None;
-            }
-        },
-    };
-    let Some(protocol) = protocol else {
-        return nothing(args, bytes, &mut reader, out);
+            found.protocol
+        }
     };
     let mut decoder = Decoder {
         settings: settings.clone(),
@@ -226,19 +229,36 @@ fn settings(args: &Args) -> Result<Settings, Failure> {
     })
 }
 
-/// How sure a detection has to be before more bytes are waited for no longer, in percent.
-const SURE: u8 = 90;
+/// Looks for the protocol while the input arrives, at fixed lengths: the answer must not depend on the pieces in
+/// which a pipe hands out its bytes.
+struct Looking {
+    /// The length at which it looks next.
+    next: usize,
+}
 
-/// The protocol of the bytes so far. Looks again each time their number has doubled, so that a slow pipe is answered
-/// soon and a long file is not looked at again with every read; at the end it takes what is most likely.
-fn protocol_of(bytes: &[u8], before: usize, ended: bool) -> Option<Protocol> {
-    let full = bytes.len() >= detect::WINDOW;
-    let step = |len: usize| (len / 256).checked_ilog2();
-    if !ended && !full && step(before) == step(bytes.len()) {
-        return None;
+impl Default for Looking {
+    fn default() -> Self {
+        Self { next: 1024 }
     }
-    let found = detect::detect(bytes)?;
-    (ended || full || found.confidence >= SURE).then_some(found.protocol)
+}
+
+impl Looking {
+    /// How sure it has to be, in percent, to look no further: a checksum was right.
+    const SURE: u8 = 99;
+
+    /// `None`: more bytes are needed. `Some(None)`: nothing is recognised.
+    fn at(&mut self, bytes: &[u8], ended: bool) -> Option<Option<Detection>> {
+        while self.next < detect::WINDOW
+            && let Some(front) = bytes.get(..self.next)
+        {
+            self.next *= 2;
+            let found = detect::detect(front).filter(|found| found.confidence >= Self::SURE);
+            if found.is_some() {
+                return Some(found);
+            }
+        }
+        (ended || bytes.len() >= detect::WINDOW).then(|| detect::detect(bytes))
+    }
 }
 
 /// What is said of an input in which no protocol is found.
