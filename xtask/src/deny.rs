@@ -39,7 +39,16 @@ pub(crate) fn advisories(place: &Place) -> Result<Outcome> {
         .output()
         .context("cargo-deny does not start")?;
     if !fetched.status.success() {
-        return Ok(Outcome::NotChecked("the advisory database cannot be reached from here".to_owned()));
+        let told = String::from_utf8_lossy(&fetched.stderr);
+        let why = told
+            .lines()
+            .rev()
+            .find(|line| line.contains("fatal:") || line.contains("ERROR"))
+            .unwrap_or_default();
+        return Ok(Outcome::NotChecked(format!(
+            "the advisory database cannot be reached from here ({})",
+            why.trim()
+        )));
     }
     for workspace in workspaces(place) {
         let manifest = place.root.join(workspace).join("Cargo.toml");

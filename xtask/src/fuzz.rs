@@ -55,7 +55,7 @@ fn all(place: &Place, seconds: u32) -> Result<usize> {
         command.args(without_engine).arg("--target-dir").arg(&built).current_dir(&folder);
         command
     };
-    run(&mut plain("test"))?;
+    run(plain("test").arg("--lib"))?;
     run(plain("run").args(["--bin", "seeds", "--"]).arg(work.join("seeds")))?;
     let targets = targets(&folder)?;
     // Coverage belongs into the decoders, not into build scripts: with a target named, flags reach only the former.
