@@ -37,7 +37,7 @@ pub enum Error {
         /// Offset of the list that is one too deep.
         at: usize,
     },
-    /// A compact array has more than [`COMPACT_ELEMENTS_MAX`] elements.
+    /// A compact array has more than [`COMPACT_ELEMENTS_MAX`](super::COMPACT_ELEMENTS_MAX) elements.
     Elements {
         /// Offset of its tag.
         at: usize,
