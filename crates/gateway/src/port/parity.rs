@@ -45,7 +45,8 @@ impl SoftwareParity {
         for byte in bytes {
             let right = self.with_parity(*byte & 0x7F) == *byte;
             match (byte.is_ascii(), right) {
-                (false, true) => self.votes = (self.votes + 1).min(VOTES_MAX),
+                // Twice, so that the first damaged character after it does not outvote it.
+                (false, true) => self.votes = (self.votes + 2).min(VOTES_MAX),
                 (true, false) => self.votes = (self.votes - 1).max(-VOTES_MAX),
                 _ => {}
             }
