@@ -186,6 +186,20 @@ pub struct CsvSetup {
     pub utc_column: bool,
     /// Decimal comma (the usual German format) or point.
     pub decimal_comma: bool,
+    /// A month that fills this many MiB goes on in `YYYY_MM_2.CSV`: spreadsheets end about here. A line a second makes
+    /// 250 MB a month, a line every 5 s 50 MB.
+    pub file_max_mib: u32,
+    /// With less free space than this many MiB the oldest month is deleted: a full system disk harms more than a lost
+    /// old month. 0: never.
+    pub free_min_mib: u32,
+}
+
+impl CsvSetup {
+    /// Files in this folder, everything else as usual.
+    #[must_use]
+    pub const fn new(directory: PathBuf) -> Self {
+        Self { directory, utc_column: false, decimal_comma: true, file_max_mib: 80, free_min_mib: 100 }
+    }
 }
 
 /// What a sink gets.

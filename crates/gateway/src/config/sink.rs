@@ -10,6 +10,9 @@ use std::path::Path;
 /// Keys of every sink.
 const KEYS: &[&str] = &["kind", "meters", "registers", "min_interval"];
 
+/// Keys of a CSV sink besides.
+const CSV_KEYS: &[&str] = &["directory", "utc_column", "decimal", "file_max_mib", "free_min_mib"];
+
 #[derive(Clone, Copy)]
 enum Kind {
     Stdout,
@@ -38,7 +41,7 @@ pub(super) fn sink(
             SinkKind::Stdout { format: section.word("format", &words).unwrap_or_default() }
         }
         Kind::Csv => {
-            section.only(&[KEYS, &["directory", "utc_column", "decimal"]].concat());
+            section.only(&[KEYS, CSV_KEYS].concat());
             SinkKind::Csv(csv(section, folder)?)
         }
     };
@@ -49,10 +52,15 @@ fn csv(section: &Section<'_>, folder: &Path) -> Option<CsvSetup> {
     if section.table.get("directory").is_none() {
         section.problem("", "there is no `directory`", "directory = \"/var/lib/metergate/csv\"".to_owned());
     }
+    let usual = CsvSetup::new(folder.join(section.text("directory")?.value));
     Some(CsvSetup {
-        directory: folder.join(section.text("directory")?.value),
-        utc_column: section.truth("utc_column").unwrap_or(false),
-        decimal_comma: section.word("decimal", &[("comma", true), ("point", false)]).unwrap_or(true),
+        utc_column: section.truth("utc_column").unwrap_or(usual.utc_column),
+        decimal_comma: section
+            .word("decimal", &[("comma", true), ("point", false)])
+            .unwrap_or(usual.decimal_comma),
+        file_max_mib: section.whole("file_max_mib", 1..=4096).unwrap_or(usual.file_max_mib),
+        free_min_mib: section.whole("free_min_mib", 0..=1_000_000).unwrap_or(usual.free_min_mib),
+        ..usual
     })
 }
 

@@ -4,7 +4,7 @@ mod row;
 
 use crate::config::CsvSetup;
 use metergate_reading::Reading;
-use month_file::MonthFile;
+use month_file::{Limits, MonthFile};
 use row::Format;
 use std::collections::HashMap;
 use std::io;
@@ -24,6 +24,7 @@ pub(crate) struct Csv {
     directory: PathBuf,
     one_meter: bool,
     format: Format,
+    limits: Limits,
     zone: jiff::tz::TimeZone,
     files: HashMap<Arc<str>, MonthFile>,
     sync_at: Option<Instant>,
@@ -32,6 +33,8 @@ pub(crate) struct Csv {
 /// Between two writes to the disk: one page a minute is 0.5 M page writes a year, which any SD card bears.
 const SYNC_INTERVAL: Duration = Duration::from_secs(60);
 
+const MIB: u64 = 1 << 20;
+
 impl Csv {
     /// Files as the configuration says; `one_meter`: only one meter will write.
     pub(crate) fn new(setup: &CsvSetup, one_meter: bool, zone: jiff::tz::TimeZone) -> Self {
@@ -39,6 +42,10 @@ impl Csv {
             directory: setup.directory.clone(),
             one_meter,
             format: Format { utc_column: setup.utc_column, decimal_comma: setup.decimal_comma },
+            limits: Limits {
+                file_len_max: u64::from(setup.file_max_mib) * MIB,
+                free_space_min: u64::from(setup.free_min_mib) * MIB,
+            },
             zone,
             files: HashMap::new(),
             sync_at: None,
@@ -62,7 +69,7 @@ impl Csv {
             if let Some(mut old) = self.files.remove(meter) {
                 old.sync()?;
             }
-            let open = MonthFile::open(&directory, row.month, self.format)?;
+            let open = MonthFile::open(&directory, row.month, self.format, self.limits)?;
             if open.format() != self.format {
                 row = row::row(reading, open.format(), &self.zone).unwrap_or(row);
             }

@@ -5,13 +5,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// A month that fills this goes on in `YYYY_MM_2.CSV`: spreadsheets and the memory of small readers end about here.
-/// A line a second makes 250 MB a month, a line every 5 s 50 MB.
-const FILE_LEN_MAX: u64 = 80 * 1024 * 1024;
-
-/// With less free space than this, the oldest month is deleted: a full system disk harms more than a lost old month.
-const FREE_SPACE_MIN: u64 = 100 * 1024 * 1024;
-
 /// Parts that one month may have.
 const PARTS_MAX: u16 = 999;
 
@@ -33,31 +26,18 @@ pub(super) struct MonthFile {
     dirty: bool,
 }
 
-/// Bounds of the files in a folder.
+/// Bounds of the files in a folder, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
+    /// A month that fills this goes on in another part.
     pub(super) file_len_max: u64,
+    /// With less free space than this the oldest month is deleted.
     pub(super) free_space_min: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { file_len_max: FILE_LEN_MAX, free_space_min: FREE_SPACE_MIN }
-    }
 }
 
 impl MonthFile {
     /// Opens the file of a month, which may have been begun by someone else with the same columns.
-    pub(super) fn open(directory: &Path, month: Month, format: Format) -> io::Result<Self> {
-        Self::open_within(directory, month, format, Limits::default())
-    }
-
-    pub(super) fn open_within(
-        directory: &Path,
-        month: Month,
-        format: Format,
-        limits: Limits,
-    ) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path, month: Month, format: Format, limits: Limits) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         for part in 1..=PARTS_MAX {
             let path = directory.join(file_name(month, part));
@@ -212,6 +192,7 @@ mod tests {
     use super::*;
 
     const MONTH: Month = Month { year: 2022, month: 2 };
+    const LIMITS: Limits = Limits { file_len_max: 1 << 20, free_space_min: 0 };
     const FORMAT: Format = Format { utc_column: false, decimal_comma: true };
 
     fn repaired(content: &[u8]) -> Vec<u8> {
@@ -258,7 +239,7 @@ mod tests {
         let path = folder.path().join("2022_02.CSV");
         fs::write(&path, format!("{HEADER}\r\n1;2\r\n3")).unwrap();
         let wanted = Format { utc_column: true, ..FORMAT };
-        let mut open = MonthFile::open(folder.path(), MONTH, wanted).unwrap();
+        let mut open = MonthFile::open(folder.path(), MONTH, wanted, LIMITS).unwrap();
         assert!(!open.format().utc_column, "the month goes on as it began");
         open.append("4;5").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}\r\n1;2\r\n4;5\r\n"));
@@ -268,7 +249,7 @@ mod tests {
     fn a_file_with_other_columns_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("2022_02.CSV"), "mine\n").unwrap();
-        let open = MonthFile::open(folder.path(), MONTH, FORMAT).unwrap();
+        let open = MonthFile::open(folder.path(), MONTH, FORMAT, LIMITS).unwrap();
         assert_eq!(open.path.file_name().unwrap(), "2022_02_2.CSV");
         assert_eq!(fs::read_to_string(folder.path().join("2022_02.CSV")).unwrap(), "mine\n");
     }
@@ -277,11 +258,11 @@ mod tests {
     fn a_full_file_goes_on_in_the_next_part() {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits { file_len_max: 90, free_space_min: 0 };
-        let mut open = MonthFile::open_within(folder.path(), MONTH, FORMAT, limits).unwrap();
+        let mut open = MonthFile::open(folder.path(), MONTH, FORMAT, limits).unwrap();
         assert!(open.takes(MONTH));
         open.append(&"9".repeat(20)).unwrap();
         assert!(!open.takes(MONTH));
-        let next = MonthFile::open_within(folder.path(), MONTH, FORMAT, limits).unwrap();
+        let next = MonthFile::open(folder.path(), MONTH, FORMAT, limits).unwrap();
         assert_eq!(next.path.file_name().unwrap(), "2022_02_2.CSV");
     }
 
@@ -300,8 +281,8 @@ mod tests {
             "2021_12.CSV"
         );
         // More than any disk has: everything of ours must go but the file being written.
-        let limits = Limits { file_len_max: FILE_LEN_MAX, free_space_min: u64::MAX };
-        drop(MonthFile::open_within(folder.path(), MONTH, FORMAT, limits).unwrap());
+        let limits = Limits { file_len_max: 1 << 20, free_space_min: u64::MAX };
+        drop(MonthFile::open(folder.path(), MONTH, FORMAT, limits).unwrap());
         let mut left: Vec<_> = fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -17,7 +17,7 @@ fn reading(month: u8, second: u8, energy_wh: i64) -> Reading {
 }
 
 fn csv(directory: &std::path::Path, one_meter: bool, utc_column: bool) -> Csv {
-    let setup = CsvSetup { directory: directory.to_owned(), utc_column, decimal_comma: true };
+    let setup = CsvSetup { utc_column, free_min_mib: 0, ..CsvSetup::new(directory.to_owned()) };
     Csv::new(&setup, one_meter, jiff::tz::TimeZone::UTC)
 }
 
