@@ -36,7 +36,7 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 const STATUS_INTERVAL_ON_DISK: Duration = Duration::from_secs(60);
 
 /// What waits in the queues of the sinks at the end is delivered within this, or dropped and said.
-const END_TIMEOUT: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a gateway is run.
 #[derive(Debug, Default)]

@@ -28,7 +28,7 @@ fn sink(name: &str, kind: SinkKind) -> SinkSetup {
 }
 
 fn csv(name: &str, directory: &Path) -> SinkSetup {
-    let setup = CsvSetup { directory: directory.to_owned(), utc_column: true, decimal_comma: true };
+    let setup = CsvSetup { utc_column: true, ..CsvSetup::new(directory.to_owned()) };
     sink(name, SinkKind::Csv(setup))
 }
 

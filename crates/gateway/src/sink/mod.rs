@@ -102,7 +102,7 @@ impl RunningSink {
     pub fn start(setup: &SinkSetup, meters: &[&str]) -> io::Result<Self> {
         let wanted = meters.iter().filter(|name| setup.selection.wants_meter(name)).count();
         let sink = match &setup.kind {
-            SinkKind::Stdout { format } => Sink::Stdout(Stdout::new(*format)),
+            SinkKind::Stdout { format } => Sink::Stdout(Stdout::new(*format)?),
             SinkKind::Csv(csv) => Sink::Csv(Csv::new(csv, wanted == 1, jiff::tz::TimeZone::system())),
         };
         Self::start_sink(sink, &setup.name, setup.selection.clone())
@@ -284,3 +284,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

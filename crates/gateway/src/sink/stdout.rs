@@ -6,17 +6,13 @@ use metergate_reading::{AddressBuf, RegisterBuf, Trust, ValueBuf};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 
-/// Writes to standard output, or to whatever is given in its place.
+/// Writes to standard output.
+#[derive(Debug)]
 pub(crate) struct Stdout {
-    out: Box<dyn Write + Send>,
+    out: std::fs::File,
     format: Format,
-}
-
-impl std::fmt::Debug for Stdout {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stdout").field("format", &self.format).finish_non_exhaustive()
-    }
 }
 
 /// The object of `decode`, and which meter of the configuration it was and when it came.
@@ -29,8 +25,14 @@ struct Delivered<'a, L> {
 }
 
 impl Stdout {
-    pub(crate) fn new(format: Format) -> Self {
-        Self { out: Box::new(io::stdout()), format }
+    /// Writes to standard output by a descriptor of its own: one that hangs because nobody reads must not hold the
+    /// lock that the end of the program needs.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub(crate) fn new(format: Format) -> io::Result<Self> {
+        let out = std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        Ok(Self { out, format })
     }
 
     /// Writes what an update says, if it says something in this format, in one piece.
@@ -44,7 +46,6 @@ impl Stdout {
         };
         if !text.is_empty() {
             self.out.write_all(text.as_bytes())?;
-            self.out.flush()?;
         }
         Ok(())
     }
