@@ -82,6 +82,10 @@ fn usage_errors_are_sentences_that_say_what_to_do() {
         "error: --key: a key has 32 hexadecimal digits, found 4\n \
          help: a key is 16 bytes, such as 00112233445566778899AABBCCDDEEFF; ask the grid operator for it\n"
     );
+    assert_eq!(
+        error(&["decode", "--model", "kaifa-ma309m-netz-noe", "--protocol", "p1"]),
+        "error: --protocol: `kaifa-ma309m-netz-noe` speaks dlms-mbus, not p1\n help: leave --protocol or --model out\n"
+    );
     assert!(error(&["decode", "--kei", KEY]).contains("a similar argument exists: '--key'"));
     assert!(error(&["decod"]).contains("similar subcommands exist: 'detect', 'demo', 'decode'"));
     assert!(error(&["decode", "--chunk", "0"]).contains("0 is not in 1.."));

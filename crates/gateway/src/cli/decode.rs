@@ -214,6 +214,13 @@ fn settings(args: &Args) -> Result<Settings, Failure> {
             Failure::new(format!("--model: there is no model `{name}`")).with_help(config::model_help(name))
         })
     });
+    let model = model.transpose()?;
+    if let (Some(model), Some(protocol)) = (model, args.protocol)
+        && model.protocol != protocol
+    {
+        let message = format!("--protocol: `{}` speaks {}, not {protocol}", model.name, model.protocol);
+        return Err(Failure::new(message).with_help("leave --protocol or --model out"));
+    }
     let mut layouts = Vec::new();
     for file in &args.layouts {
         layouts.extend_from_slice(config::read_layouts(file)?);
@@ -221,7 +228,7 @@ fn settings(args: &Args) -> Result<Settings, Failure> {
     Ok(Settings {
         key: args.keys.key()?,
         auth_key: args.keys.auth_key()?,
-        model: model.transpose()?,
+        model,
         // Read once at start, used until the end.
         layouts: layouts.leak(),
         counters: CounterPolicy::Flag,
