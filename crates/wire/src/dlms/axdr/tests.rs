@@ -153,3 +153,30 @@ fn free_tags_are_refused_with_their_place() {
     assert_eq!(Data::validate(&[0x13, 0x13, 0x00]), Err(Error::Tag { at: 1, found: 0x13 }));
     assert_eq!(Data::validate(&[0x09, 0x80]), Err(Error::LengthForm { at: 1, found: 0x80 }));
 }
+
+#[test]
+fn an_item_is_taken_whatever_the_form_of_its_lengths() {
+    const ITEM: [u8; 18] = [2, 3, 9, 6, 1, 0, 1, 8, 0, 255, 0x11, 7, 2, 2, 0x0F, 0xFF, 0x16, 30];
+    for place in [None, Some(1), Some(3), Some(13)] {
+        for longer in [&[0x81][..], &[0x82, 0x00], &[0x84, 0x00, 0x00, 0x00]] {
+            let mut bytes = ITEM.to_vec();
+            if let Some(place) = place {
+                bytes.splice(place..place, longer.iter().copied());
+            }
+            let mut walk = Data::validate(&bytes).unwrap().walk();
+            assert_eq!(walk.take_item(), Some((3, [1, 0, 1, 8, 0, 255])), "{bytes:02X?}");
+            assert_eq!(walk.take_integer(), Some(7));
+            assert_eq!(walk.take_scaler_unit(), Some((-1, 30)), "{bytes:02X?}");
+            assert_eq!(walk.unread(), (0, 0));
+        }
+    }
+    for longer in [&[0x09, 0x06][..], &[0x09, 0x81, 0x06]] {
+        let bytes = [longer, &ITEM[4..10]].concat();
+        let mut walk = Data::validate(&bytes).unwrap().walk();
+        assert_eq!(walk.take_octets::<5>(), None);
+        assert_eq!(walk.take_octets(), Some(&[1, 0, 1, 8, 0, 255]), "{bytes:02X?}");
+    }
+    // Three elements are no scaler and unit, however their count is written.
+    let three = [2, 0x81, 3, 0x0F, 0xFF, 0x16, 30, 0];
+    assert_eq!(Data::validate(&three).unwrap().walk().take_scaler_unit(), None);
+}
