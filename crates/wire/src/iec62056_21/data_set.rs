@@ -32,13 +32,13 @@ pub enum NumberError {
 impl Number {
     /// Reads a decimal number: a sign or none, digits, and after a point or comma more digits.
     ///
-    /// Blanks around it are allowed: Siemens heat meters send `(  80*Deg)`.
+    /// Blanks around it are allowed: Siemens heat meters send `(  80*Deg)`. Line ends are not.
     ///
     /// # Errors
     /// [`NumberError::NoNumber`] for any other text, the empty one included; [`NumberError::TooLarge`] beyond `i64`.
     #[inline]
     pub fn parse(text: &[u8]) -> Result<Self, NumberError> {
-        let text = text.trim_ascii();
+        let text = without_blanks(text);
         let (negative, digits) = match text.split_first() {
             Some((b'-', digits)) => (true, digits),
             Some((b'+', digits)) => (false, digits),
@@ -91,6 +91,15 @@ impl Number {
         let decimals = i8::try_from(decimals.unwrap_or(0)).map_err(|_| NumberError::TooLarge)?;
         Ok(Self { mantissa: if negative { -mantissa } else { mantissa }, exponent: -decimals })
     }
+}
+
+/// The text without blanks and tabs around it.
+#[inline]
+fn without_blanks(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// Splits the content of a bracket into value and unit at the first `*`; without one, or with nothing behind it,
