@@ -159,21 +159,32 @@ impl Household {
     #[must_use]
     pub fn with_scene(seed: u64, now_s: i64, scene_s: i64) -> Self {
         let filled = |subject, from: u64, below| from + pick(seed, subject, 0, below);
-        let part = |whole: u64, percent: u64| Energy::from_wh(whole / 100 * percent);
-        let (import, export) = (filled(100, 2_400_000, 26_000_000), filled(101, 900_000, 14_000_000));
+        // To the milliwatt second: registers that have worked for years are not round.
+        let register = |subject, from: u64, below| {
+            Energy(
+                Energy::from_wh(filled(subject, from, below)).0
+                    + filled(subject + 10, 0, MILLIWATT_SECONDS_PER_WH),
+            )
+        };
+        let part = |whole: Energy, percent: u64| Energy(whole.0 / 100 * percent);
+        let (import, export) = (register(100, 2_400_000, 26_000_000), register(101, 900_000, 14_000_000));
+        let tariffs = |whole: Energy, percent| {
+            let day = part(whole, percent);
+            [day, Energy(whole.0 - day.0)]
+        };
         let energies = Energies {
-            import: part(import, 100),
-            import_by_tariff: [part(import, 67), part(import, 33)],
-            export: part(export, 100),
-            export_by_tariff: [part(export, 96), part(export, 4)],
+            import,
+            import_by_tariff: tariffs(import, 67),
+            export,
+            export_by_tariff: tariffs(export, 96),
             reactive_import: part(import, 4),
             reactive_export: part(import, 31),
         };
-        let heat_kwh = filled(102, 9_000, 60_000);
+        let heat = register(102, 9_000_000, 60_000_000);
         let supplies = Supplies {
-            heat: Energy::from_wh(heat_kwh * 1000),
-            // About 35 kWh a cubic metre.
-            heating_water: heat_kwh * 1_000_000 / 35 / 1000 * 3600,
+            heat,
+            // About 35 Wh a litre.
+            heating_water: heat.wh() * 3600 / 35,
             heat_meter_s: filled(103, 9_000, 40_000) * 3600,
             water_ml: filled(104, 180_000_000, 900_000_000),
             gas_ml: filled(105, 1_000_000_000, 9_000_000_000),

@@ -17,6 +17,9 @@ const CLIENTS_MAX: usize = 16;
 /// Most bytes taken from a reader at once; the longest request has 24.
 const HEARD_LEN_MAX: usize = 256;
 
+/// Start bit, seven or eight data bits, parity, stop bits: for one character, at one baud.
+const CHARACTER_BITS: Duration = Duration::from_secs(11);
+
 /// Ends or silences a meter from outside its loop.
 #[derive(Debug, Default)]
 pub struct Control {
@@ -230,8 +233,12 @@ pub fn speak(
             if control.is_silent() || deaf {
                 continue;
             }
-            for output in simulation.hear(&bytes, begin.elapsed(), unix_s()) {
+            // The reader counts with the time that its bytes need on a real line: it changes its speed after that.
+            let line = simulation.kind().line();
+            let mut on_the_line = CHARACTER_BITS * u32::try_from(bytes.len()).unwrap_or(0) / line.baud;
+            for mut output in simulation.hear(&bytes, begin.elapsed(), unix_s()) {
                 left = left.saturating_sub(u64::from(output.sent.is_some()));
+                output.delay += std::mem::take(&mut on_the_line);
                 voice.say(party, output)?;
             }
         }

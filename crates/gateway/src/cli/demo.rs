@@ -1,6 +1,33 @@
 //! `metergate demo`: simulated meters through the whole product.
+//!
+//! ```text
+//! 5 threads: simulated meter -> pseudo-terminal -> reader -+
+//!                                                          +-> pipeline -> observer -> view (a thread)
+//!            the truth file <- ledger            the daemon of `run`
+//! ```
+mod board;
+mod lines;
+mod screen;
+mod street;
+
+use super::truth::Truth;
 use super::{Failure, Outcome};
+use crate::pipeline::{self, Options};
+use crate::shutdown::{self, Shutdown, Trigger};
+use crate::update::Update;
+use board::Board;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use street::{Meters, STREET};
+use tokio::sync::mpsc;
+
+/// Updates on their way to the view: some seconds of all meters together.
+const CHANNEL_LEN: usize = 256;
+/// The view is drawn this often: ages have tenths of a second.
+const FRAME: Duration = Duration::from_millis(100);
 
 /// Arguments of `metergate demo`.
 #[derive(Debug, clap::Args)]
@@ -11,6 +38,9 @@ pub struct Args {
     /// Write what was sent to this file, in the JSON of `decode`.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    /// Let a meter fall silent after so many seconds, such as `kaifa:20`; to see what happens then.
+    #[arg(long, value_name = "METER:SECONDS", hide = true)]
+    pub silence: Vec<String>,
 }
 
 /// Runs the demonstration until Ctrl-C.
@@ -18,6 +48,136 @@ pub struct Args {
 /// # Errors
 /// When no pseudo-terminal can be opened or the truth file cannot be written.
 pub fn run(args: &Args) -> Result<Outcome, Failure> {
-    let _ = args;
-    Err(Failure::new("`demo` is being written"))
+    let silences = args.silence.iter().map(|text| silence(text)).collect::<Result<Vec<_>, _>>()?;
+    let truth = args.truth.as_deref().map(Truth::create).transpose()?;
+    let (meters, gateway) = Meters::start(args.seed, truth)?;
+    for (name, after) in silences {
+        if let Some(control) = meters.control(name) {
+            std::thread::spawn(move || {
+                std::thread::sleep(after);
+                control.silence();
+            });
+        }
+    }
+    let (updates, inbox) = mpsc::channel(CHANNEL_LEN);
+    let (trigger, shutdown) = shutdown::channel();
+    let on_terminal = io::stdout().is_terminal();
+    let view_shutdown = shutdown.clone();
+    let view = std::thread::Builder::new().name("view".to_owned()).spawn(move || {
+        let ended = if on_terminal { watch(inbox, &view_shutdown) } else { append(inbox) };
+        // Whoever closes the view ends the demonstration.
+        trigger.trigger();
+        ended
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let options = Options { observer: Some(updates), ..Options::default() };
+    let daemon = async {
+        let (stop, stopped) = shutdown::channel();
+        tokio::spawn(end_on(shutdown, stop));
+        pipeline::run(gateway, options, stopped).await
+    };
+    // On a terminal the view says how the meters are; log lines would run across it.
+    let ended = if on_terminal {
+        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), || {
+            runtime.block_on(daemon)
+        })
+    } else {
+        runtime.block_on(daemon)
+    };
+    let viewed = view.join().unwrap_or_else(|_| Err(io::Error::other("the view panicked")));
+    let spoken = meters.stop();
+    ended?;
+    viewed?;
+    spoken?;
+    Ok(Outcome::Done)
+}
+
+/// Ends the daemon when the view is closed or a signal comes.
+async fn end_on(mut closed: Shutdown, stop: Trigger) {
+    tokio::select! {
+        () = closed.wait() => {}
+        _ = shutdown::signalled() => {}
+    }
+    stop.trigger();
+}
+
+fn silence(text: &str) -> Result<(&str, Duration), Failure> {
+    let names = || STREET.map(|house| house.name).join(", ");
+    let parsed = text.split_once(':').and_then(|(name, seconds)| Some((name, seconds.parse().ok()?)));
+    match parsed {
+        Some((name, seconds)) if STREET.iter().any(|house| house.name == name) => {
+            Ok((name, Duration::from_secs(seconds)))
+        }
+        _ => Err(Failure::new(format!("--silence: expected METER:SECONDS, found `{text}`"))
+            .with_help(format!("the meters are {}", names()))),
+    }
+}
+
+/// Draws until a key or the end of the daemon.
+fn watch(mut inbox: mpsc::Receiver<Arc<Update>>, shutdown: &Shutdown) -> io::Result<()> {
+    let mut terminal = ratatui::try_init()?;
+    let ended = watch_on(&mut terminal, &mut inbox, shutdown);
+    ratatui::try_restore()?;
+    ended
+}
+
+fn watch_on(
+    terminal: &mut ratatui::DefaultTerminal,
+    inbox: &mut mpsc::Receiver<Arc<Update>>,
+    shutdown: &Shutdown,
+) -> io::Result<()> {
+    let mut board = Board::new(&STREET);
+    loop {
+        loop {
+            match inbox.try_recv() {
+                Ok(update) => {
+                    board.note(&update, Instant::now());
+                }
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => return Ok(()),
+            }
+        }
+        if shutdown.is_told() {
+            return Ok(());
+        }
+        terminal.draw(|frame| screen::draw(frame, &board, &clock(), Instant::now()))?;
+        if event::poll(FRAME)? && is_end(&event::read()?) {
+            return Ok(());
+        }
+    }
+}
+
+fn is_end(event: &Event) -> bool {
+    let Event::Key(key) = event else { return false };
+    let control_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+    key.kind == KeyEventKind::Press && (control_c || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc))
+}
+
+/// Appends lines until the daemon ends or nobody reads them.
+fn append(mut inbox: mpsc::Receiver<Arc<Update>>) -> io::Result<()> {
+    let mut board = Board::new(&STREET);
+    let mut out = io::stdout().lock();
+    while let Some(update) = inbox.blocking_recv() {
+        let Some(card) = board.note(&update, Instant::now()) else { continue };
+        lines::write(&mut out, &clock(), card, &update.what)?;
+    }
+    Ok(())
+}
+
+/// The time of day of the host.
+fn clock() -> String {
+    jiff::Zoned::now().strftime("%H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_names_a_meter_and_a_time() {
+        assert_eq!(silence("kaifa:20").unwrap(), ("kaifa", Duration::from_secs(20)));
+        for wrong in ["kaifa", "kaifa:soon", "toaster:3"] {
+            assert!(silence(wrong).unwrap_err().help().unwrap().contains("multical"), "{wrong}");
+        }
+    }
 }
