@@ -175,8 +175,10 @@ impl<R: Read> Reader<R> {
                 other => other,
             });
             if self.group.len() == 4 {
-                let decoded = STANDARD.decode_vec(&self.group, out);
-                decoded.map_err(|_| Error::Base64 { line: number, column: at.saturating_sub(2) })?;
+                let mut decoded = [0; 3];
+                let wrong = |_| Error::Base64 { line: number, column: at.saturating_sub(2) };
+                let len = STANDARD.decode_slice(&self.group, &mut decoded).map_err(wrong)?;
+                out.extend(decoded.iter().take(len));
                 self.group.clear();
             }
         }
@@ -187,9 +189,9 @@ impl<R: Read> Reader<R> {
         let number = self.line_number;
         if self.notation == Notation::Base64 {
             let rest = std::mem::take(&mut self.group);
-            return STANDARD_NO_PAD
-                .decode_vec(&rest, out)
-                .map_err(|_| Error::Base64 { line: number, column: 1 });
+            let decoded = STANDARD_NO_PAD.decode(&rest);
+            out.extend(decoded.map_err(|_| Error::Base64 { line: number, column: 1 })?);
+            return Ok(());
         }
         let ended = self.dump.end();
         ended.map_err(|misread| Error::Dump {
@@ -408,5 +410,45 @@ mod tests {
         assert!("2026-01-31T12:00:00Z rx 1".parse::<CaptureLine>().is_err());
         assert!("2026-01-31T12:00:00Z up 1b".parse::<CaptureLine>().is_err());
         assert_eq!("2026-01-31T12:00:00Z rx".parse::<CaptureLine>().unwrap().bytes, b"");
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused_in_bounded_memory() {
+        // A multiplicative generator, so that a failure can be repeated.
+        let mut state = 0x2545_F491_4F6C_DD1Du64;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let pieces = [
+            "0x",
+            "1B",
+            "f",
+            "0000:",
+            "00000000 ",
+            "|a|",
+            " ",
+            "\t",
+            "\n",
+            "rx ",
+            "<<< ",
+            "*\n",
+            "#",
+            "é",
+            ",",
+            "\\x",
+            "-",
+            "=",
+            "Z",
+        ];
+        for _ in 0..2000 {
+            let text: String = (0..next(60)).map(|_| pieces[next(pieces.len())]).collect();
+            for notation in [None, Some(Notation::Hex), Some(Notation::Base64), Some(Notation::Binary)] {
+                let mut reader = Reader::new(text.as_bytes(), notation).unwrap();
+                let mut out = Vec::new();
+                while let Ok(true) = reader.read(&mut out) {}
+                assert!(out.len() <= text.len(), "{text:?}");
+            }
+        }
     }
 }

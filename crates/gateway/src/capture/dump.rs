@@ -2,6 +2,7 @@
 //!
 //! Read are digits in either case, together or apart, with spaces, commas, colons, dashes, brackets, quotes, `0x` and
 //! `\x`; offsets at the front (`0000:`, `00000000  `) and a text column at the end (of `xxd` and `hexdump -C`);
+//! logs that mark received bytes (`<<<`, `RX:`) and sent ones, which are left out;
 //! single digits that stand apart (`1B 1 7`, as microcontrollers print them); lines that begin with `#` or `//` are
 //! remarks. Of capture lines the received bytes count.
 use super::{CaptureLine, Direction};
@@ -54,6 +55,11 @@ impl Dump {
             }
             return Ok(());
         }
+        let line = match labelled(line) {
+            Some((Direction::Sent, _)) => return Ok(()),
+            Some((Direction::Received, bytes)) => bytes,
+            None => line,
+        };
         if line.trim() == "*" {
             return Err(Misread { column: 1, found: Found::RepeatedLines });
         }
@@ -141,6 +147,22 @@ impl Dump {
         }
         Ok(())
     }
+}
+
+/// What stands behind the mark by which other programs' logs tell received bytes from sent ones:
+/// `[12:00:00][D][uart_debug:158]: <<< 1B:1B`, `12:00:00.123 RX: 1B 1B`.
+fn labelled(line: &str) -> Option<(Direction, &str)> {
+    let mut from = 0;
+    for word in line.split_inclusive(char::is_whitespace) {
+        from += word.len();
+        let direction = match word.trim_end().trim_end_matches(':') {
+            "<<<" | "rx" | "RX" | "Rx" => Direction::Received,
+            ">>>" | "tx" | "TX" | "Tx" => Direction::Sent,
+            _ => continue,
+        };
+        return Some((direction, line.get(from..)?));
+    }
+    None
 }
 
 /// The words of a line: what stands between white space, commas, brackets and quotes.
@@ -255,6 +277,10 @@ mod tests {
                 .to_owned(),
             "0000000 1b 1b 1b 1b 01 01 01 01 76 07 00 30 30 30 41 7c\n0000020 62 00 62 30\n0000024".to_owned(),
             "# my meter\n1Bh 1Bh 1Bh 1Bh 01h 01h 01h 01h 76h 07h 00h 30h 30h 30h 41h 7Ch 62h 00h 62h 30h".to_owned(),
+            "[12:00:00][D][uart_debug:158]: <<< 1B:1B:1B:1B:01:01:01:01:76:07:00:30\n\
+             [12:00:00][D][uart_debug:158]: >>> 2F:3F:21\n\
+             12:00:01.123 RX: 30 30 41 7C 62 00 62 30\n12:00:02 TX: 06"
+                .to_owned(),
             "2026-01-31T12:00:00.000000001Z rx 1b1b1b1b01010101\n2026-01-31T12:00:01Z tx 2f3f210d0a\n\
              2026-01-31T12:00:02+01:00 rx 760700303030417c62006230"
                 .to_owned(),
