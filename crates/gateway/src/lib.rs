@@ -13,6 +13,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod found;
 pub mod json;
 pub mod pipeline;
 pub mod port;

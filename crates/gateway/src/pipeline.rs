@@ -5,16 +5,17 @@
 //! reader of meter 2 ──┼─ channel ── pipeline ──┼─ queue ── sink 2 (thread)
 //! reader of meter 3 ──┘    64         │        └─ queue ── sink 3 (thread)
 //!                                     ├─ status file
-//!                                     └─ invocation counters
+//!                                     └─ invocation counters, findings
 //! ```
 //!
 //! A reader waits when the channel is full; then its port's buffer fills, and that is the system's. The pipeline
 //! itself waits for nobody but a sink that gets a file ([`RunningSink::offer`]).
 use crate::clock::Clock;
-use crate::config::Gateway;
+use crate::config::{Gateway, MeterSetup};
 use crate::counters::{Counters, KeyId};
+use crate::found::{Findings, Found};
 use crate::port::Speed;
-use crate::reader::Reader;
+use crate::reader::{Known, Reader};
 use crate::shutdown::Shutdown;
 use crate::sink::RunningSink;
 use crate::status::{self, Status};
@@ -65,9 +66,9 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     let (updates, mut inbox) = mpsc::channel(CHANNEL_LEN);
     let mut readers = JoinSet::new();
     for meter in gateway.meters {
-        let last_accepted = keeper.last_accepted(&meter.name);
+        let known = keeper.known(&meter);
         let speed = options.speed.unwrap_or(Speed::LIVE);
-        let reader = Reader::new(meter, last_accepted, speed, clock, updates.clone(), shutdown.clone());
+        let reader = Reader::new(meter, known, speed, clock, updates.clone(), shutdown.clone());
         readers.spawn(reader.run());
     }
     drop(updates);
@@ -123,6 +124,9 @@ struct Keeper {
     written_at: Option<Duration>,
     changed: bool,
     counters: Counters,
+    findings: Findings,
+    /// Found and not yet proved by a telegram.
+    unproved: HashMap<Arc<str>, Found>,
     keys: HashMap<Arc<str>, KeyId>,
     /// A write in progress: a disk that hangs must not hold up the meters.
     writing: Option<JoinHandle<()>>,
@@ -152,17 +156,32 @@ impl Keeper {
             written_at: None,
             changed: true,
             counters,
+            findings: Findings::load(gateway.state_directory.as_deref()),
+            unproved: HashMap::new(),
             keys: keys.collect(),
             writing: None,
         })
     }
 
-    fn last_accepted(&self, meter: &str) -> Option<metergate_meter::SecurityHeader> {
-        self.counters.last_accepted(*self.keys.get(meter)?)
+    fn known(&self, meter: &MeterSetup) -> Known {
+        let key = self.keys.get(&*meter.name);
+        Known {
+            last_accepted: key.and_then(|&key| self.counters.last_accepted(key)),
+            found: self.findings.get(&meter.name, &meter.port.place.to_string()),
+        }
     }
 
     fn note(&mut self, update: &Update, now: Duration) {
         self.changed |= self.status.note(update, now);
+        if let What::Protocol(found) = update.what {
+            self.unproved.insert(Arc::clone(&update.meter), found);
+        }
+        if update.telegram().is_some()
+            && let Some(found) = self.unproved.remove(&update.meter)
+            && let Some(meter) = self.status.meters.get(&*update.meter)
+        {
+            self.findings.note(&update.meter, meter.port.clone(), found);
+        }
         if let What::Telegram(telegram) = &update.what
             && let (Some(security), Some(&key)) = (&telegram.security, self.keys.get(&update.meter))
         {
@@ -189,6 +208,7 @@ impl Keeper {
             self.changed = false;
         }
         files.extend(self.counters.to_save(now, last));
+        files.extend(self.findings.to_save());
         if files.is_empty() {
             return;
         }

@@ -39,7 +39,8 @@ pub struct MeterStatus {
     /// Since when.
     #[serde(serialize_with = "time_of_day")]
     pub since: Option<Instant>,
-    port: String,
+    /// Where its bytes come from, as the configuration has it.
+    pub port: String,
     /// Why the port cannot be used at present.
     pub port_error: Option<String>,
     #[serde(serialize_with = "name")]
@@ -115,8 +116,8 @@ impl Status {
                 meter.port_error = Some(error.clone());
                 true
             }
-            What::Protocol(protocol) => {
-                meter.protocol = Some(*protocol);
+            What::Protocol(found) => {
+                meter.protocol = Some(found.protocol);
                 true
             }
             What::Bytes => false,

@@ -1,4 +1,5 @@
 //! What a reader tells the rest of the gateway, owned: it outlives the telegram's buffer.
+use crate::found::Found;
 use crate::json::{ErrorLine, Line};
 use metergate_meter::models::Model;
 use metergate_meter::verdict::Verdict;
@@ -46,8 +47,8 @@ pub enum What {
     PortOpened,
     /// The port is lost or cannot be opened; said once until it is open again.
     PortLost(String),
-    /// The protocol was recognised.
-    Protocol(Protocol),
+    /// The protocol was recognised. The next telegram proves it.
+    Protocol(Found),
     /// Nothing new but the number of bytes.
     Bytes,
     /// The input has ended (standard input, a file): this is the last update of the meter.

@@ -198,6 +198,46 @@ fn a_meter_of_mode_c_is_signed_on_read_out_and_its_speed_followed() {
 }
 
 #[test]
+fn a_meter_of_which_nothing_is_known_is_found_at_its_speed_and_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("head");
+    let mut speeds = Vec::new();
+    for start in 0..2 {
+        let mut pty = Pty::open();
+        support::point_link(&link, &pty.device);
+        let mut setup = meter("haus", Place::Serial(link.clone()), None);
+        setup.port.line = None;
+        let status = run(gateway(folder.path(), vec![setup], Vec::new()), async |mut updates| {
+            let mut easy = simulation(MeterKind::EasyMeterQ3a, Vec::new());
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tokio::select! {
+                    update = updates.recv() => {
+                        if update.unwrap().telegram().is_some() {
+                            break;
+                        }
+                    }
+                    _ = tick.tick() => {
+                        if speeds.last() != Some(&(start, pty.baud())) {
+                            speeds.push((start, pty.baud()));
+                        }
+                        // A meter at 115,200 baud, the second setting that is tried: at others nothing sensible comes.
+                        if pty.baud() == 115_200 {
+                            pty.send(&support::telegrams(&mut easy, 1));
+                        }
+                    }
+                }
+            }
+        });
+        assert_eq!(status.meters["haus"].verdict, "ok");
+    }
+    let after: Vec<_> = speeds.iter().filter(|(start, _)| *start == 1).map(|(_, baud)| *baud).collect();
+    assert!(speeds.contains(&(0, 9600)), "{speeds:?}");
+    // A pseudo-terminal has 38,400 baud before anyone opens it.
+    assert!(after.iter().all(|baud| [38_400, 115_200].contains(baud)), "{speeds:?}");
+}
+
+#[test]
 fn an_old_telegram_is_refused_after_a_restart_until_the_counters_are_reset() {
     let folder = tempfile::tempdir().unwrap();
     let capture = folder.path().join("netz.bin");

@@ -4,7 +4,7 @@ mod support;
 use metergate_gateway::clock::Clock;
 use metergate_gateway::config::{MeterSetup, Place};
 use metergate_gateway::port::{Link, LinkEvent, Speed};
-use metergate_gateway::reader::Reader;
+use metergate_gateway::reader::{Known, Reader};
 use metergate_gateway::shutdown::{self, Trigger};
 use metergate_gateway::update::{Update, What};
 use metergate_meter::{LineSettings, Protocol};
@@ -35,7 +35,7 @@ const DESCRIPTOR_SLACK: usize = 4;
 fn start(setup: MeterSetup) -> (mpsc::Receiver<Update>, Trigger) {
     let (sender, updates) = mpsc::channel(64);
     let (trigger, shutdown) = shutdown::channel();
-    tokio::spawn(Reader::new(setup, None, Speed::LIVE, Clock::start(), sender, shutdown).run());
+    tokio::spawn(Reader::new(setup, Known::default(), Speed::LIVE, Clock::start(), sender, shutdown).run());
     (updates, trigger)
 }
 

@@ -5,7 +5,7 @@ mod support;
 use metergate_gateway::clock::Clock;
 use metergate_gateway::config::{MeterSetup, Place};
 use metergate_gateway::port::Speed;
-use metergate_gateway::reader::Reader;
+use metergate_gateway::reader::{Known, Reader};
 use metergate_gateway::shutdown;
 use metergate_gateway::update::{Update, What};
 use metergate_meter::Protocol;
@@ -35,7 +35,9 @@ fn line(update: &Update) -> Option<String> {
 fn start(setup: MeterSetup) -> (mpsc::Receiver<Update>, shutdown::Trigger) {
     let (sender, updates) = mpsc::channel(64);
     let (trigger, shutdown) = shutdown::channel();
-    tokio::spawn(Reader::new(setup, None, Speed::UNPACED, Clock::start(), sender, shutdown).run());
+    tokio::spawn(
+        Reader::new(setup, Known::default(), Speed::UNPACED, Clock::start(), sender, shutdown).run(),
+    );
     (updates, trigger)
 }
 

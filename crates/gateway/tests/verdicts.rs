@@ -5,7 +5,7 @@ mod support;
 use metergate_gateway::clock::Clock;
 use metergate_gateway::config::{KmpSetup, MeterSetup, Place};
 use metergate_gateway::port::Speed;
-use metergate_gateway::reader::Reader;
+use metergate_gateway::reader::{Known, Reader};
 use metergate_gateway::shutdown;
 use metergate_gateway::update::What;
 use metergate_meter::Protocol;
@@ -307,7 +307,9 @@ fn verdicts_of(setup: MeterSetup, wanted: &str, mut act: impl FnMut()) -> Vec<&'
     runtime().block_on(async {
         let (sender, mut updates) = mpsc::channel(64);
         let (_trigger, shutdown) = shutdown::channel();
-        tokio::spawn(Reader::new(setup, None, Speed::LIVE, Clock::start(), sender, shutdown).run());
+        tokio::spawn(
+            Reader::new(setup, Known::default(), Speed::LIVE, Clock::start(), sender, shutdown).run(),
+        );
         let watch = async {
             let mut tick = tokio::time::interval(Duration::from_millis(10));
             while seen.last() != Some(&wanted) {

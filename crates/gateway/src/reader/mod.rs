@@ -7,6 +7,7 @@ mod rhythm;
 
 use crate::clock::Clock;
 use crate::config::{IecMode, MeterSetup, Place};
+use crate::found::Found;
 use crate::port::{Link, LinkEvent, Received, Speed};
 use crate::shutdown::Shutdown;
 use crate::update::{TelegramBuf, Update, What};
@@ -42,8 +43,20 @@ const PORT_PATIENCE: Duration = Duration::from_secs(15);
 /// Bytes without a telegram after which a recognised protocol is doubted and recognition begins anew.
 const DOUBT_LEN: u64 = 64 * 1024;
 
+/// The same in time, for a meter that has never sent a telegram: six of the longest usual interval.
+const DOUBT_TIME: Duration = Duration::from_secs(60);
+
 /// A conversation whose deadlines do not end is left after this many at the end of a file.
 const LAST_DEADLINES_MAX: usize = 64;
+
+/// What earlier runs know about a meter.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Header of the last accepted telegram: its invocation counter goes on there.
+    pub last_accepted: Option<SecurityHeader>,
+    /// How it spoke: the first guess for a meter of which the configuration says nothing.
+    pub found: Option<Found>,
+}
 
 /// Reads one meter.
 #[derive(Debug)]
@@ -69,7 +82,10 @@ pub struct Reader {
     bytes: u64,
     /// `bytes` when the last telegram came, or the protocol was recognised.
     bytes_at_telegram: u64,
-    telegrams: u64,
+    /// The meter has said something that only its protocol says.
+    proved: bool,
+    /// When the conversation began.
+    guessed: Duration,
     /// The time of what is being read, and the time of day.
     now: Duration,
     at: Instant,
@@ -90,22 +106,22 @@ enum Told {
 
 impl Reader {
     /// A reader that begins when it is [`run`](Self::run).
-    ///
-    /// `last_accepted` is where the invocation counter of an encrypted meter goes on.
     #[must_use]
     pub fn new(
         setup: MeterSetup,
-        last_accepted: Option<SecurityHeader>,
+        known: Known,
         speed: Speed,
         clock: Clock,
         updates: mpsc::Sender<Update>,
         shutdown: Shutdown,
     ) -> Self {
-        let settings = Settings { last_accepted, ..setup.settings() };
+        let settings = Settings { last_accepted: known.last_accepted, ..setup.settings() };
         let protocol = setup.protocol.or_else(|| setup.model.map(|model| model.protocol));
         let line = setup.port.line.or_else(|| setup.model.map(|model| model.line));
         let can_try_lines = matches!(setup.port.place, Place::Serial(_));
-        let link = Link::new(setup.port.clone(), line.unwrap_or(LineSettings::M9600_8N1), speed, clock);
+        let guess = known.found.filter(|_| protocol.is_none());
+        let first_line = line.or(guess.map(|found| found.line)).unwrap_or(LineSettings::M9600_8N1);
+        let link = Link::new(setup.port.clone(), first_line, speed, clock);
         let rhythm = Rhythm::new(setup.silent_after, asked_every(protocol, &setup));
         let now = if link.has_own_time() { Duration::ZERO } else { clock.now() };
         let mut reader = Self {
@@ -125,7 +141,8 @@ impl Reader {
             number: 0,
             bytes: 0,
             bytes_at_telegram: 0,
-            telegrams: 0,
+            proved: false,
+            guessed: now,
             now,
             at: clock.time_of_day(),
             active: now,
@@ -133,7 +150,7 @@ impl Reader {
             bytes_told: now,
             setup,
         };
-        if let Some(protocol) = protocol {
+        if let Some(protocol) = protocol.or(guess.map(|found| found.protocol)) {
             reader.converse(protocol);
         }
         reader
@@ -225,17 +242,21 @@ impl Reader {
     }
 
     async fn recognised(&mut self, protocol: Protocol) {
-        tracing::info!("meter `{}`: speaks {protocol} at {}", self.name, self.link.line());
+        let found = Found { protocol, line: self.link.line() };
+        tracing::info!("meter `{}`: speaks {protocol} at {}", self.name, found.line);
         let collected = self.recogniser.take_bytes();
         self.converse(protocol);
-        self.tell(What::Protocol(protocol)).await;
+        self.tell(What::Protocol(found)).await;
         self.feed(&collected).await;
     }
 
     /// A wrong guess does not lock in: bytes without a telegram for long enough, and the guess is forgotten.
     fn doubt(&mut self) {
         let is_guess = self.setup.protocol.is_none() && self.setup.model.is_none();
-        if is_guess && self.meter.is_some() && self.bytes - self.bytes_at_telegram > DOUBT_LEN {
+        let in_vain = self.bytes - self.bytes_at_telegram > DOUBT_LEN
+            || (!self.proved && self.now.saturating_sub(self.guessed) >= DOUBT_TIME);
+        if is_guess && self.meter.is_some() && in_vain {
+            tracing::info!("meter `{}`: does not speak as was thought; it is looked for anew", self.name);
             self.meter = None;
             self.bytes_at_telegram = self.bytes;
         }
@@ -246,6 +267,7 @@ impl Reader {
         let (settings, buffer) = (self.settings.clone(), vec![0; BUFFER_LEN]);
         let can_ask = matches!(self.setup.port.place, Place::Serial(_) | Place::Tcp { .. });
         self.asks = false;
+        self.guessed = self.now;
         self.meter = Some(match protocol {
             Protocol::Kmp if can_ask && let Some(plan) = kmp_plan(&self.setup) => {
                 self.asks = true;
@@ -314,7 +336,7 @@ impl Reader {
             Event::Telegram(telegram) => {
                 let number = self.number;
                 self.number += 1;
-                self.telegrams += 1;
+                self.proved = true;
                 self.bytes_at_telegram = self.bytes;
                 self.rhythm.telegram(self.now);
                 self.watch.set_patience(self.rhythm.patience());
@@ -329,6 +351,11 @@ impl Reader {
             Event::Rejected(rejection) => {
                 let number = self.number;
                 self.number += 1;
+                // An envelope was read, though not opened: that is no chance.
+                if rejection.security.is_some() {
+                    self.proved = true;
+                    self.bytes_at_telegram = self.bytes;
+                }
                 tracing::debug!("meter `{}`: refused, {}: {rejection}", self.name, rejection.cause.code());
                 Told::Update(What::Rejected { number, rejection })
             }
@@ -367,6 +394,7 @@ impl Reader {
         }
         self.drain().await;
         self.sign_on_if_silent().await;
+        self.doubt();
         self.heal();
         self.judge().await;
         if self.now.saturating_sub(self.bytes_told) >= BYTES_INTERVAL {
