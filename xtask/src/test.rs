@@ -16,6 +16,11 @@ const STEPS: &[Step] = &[
     Step { name: "docs", what: "documentation builds without a warning", run: docs },
     Step { name: "examples", what: "every example runs", run: examples },
     Step {
+        name: "mutants",
+        what: "a million damaged telegrams: nothing believed that a check excludes, all else read rightly",
+        run: mutants,
+    },
+    Step {
         name: "bare-metal",
         what: "no_std crates and the firmware for a microcontroller, run in an emulator",
         run: bare_metal::check,
@@ -112,6 +117,14 @@ fn docs(place: &Place) -> Result<Outcome> {
     // The binaries' documentation would collide with their libraries'; libraries are what others read.
     let arguments = ["doc", "--workspace", "--lib", "--no-deps", "--all-features", "--quiet"];
     sh(cargo_in(place, &arguments).env("RUSTDOCFLAGS", "-D warnings"))?;
+    Ok(Outcome::PASSED)
+}
+
+/// The campaign of `crates/meter/tests/mutation` in full; the step `tests` runs a short one.
+fn mutants(place: &Place) -> Result<Outcome> {
+    let arguments =
+        ["test", "--package", "metergate-meter", "--all-features", "--test", "mutation", "--", "--nocapture"];
+    sh(cargo_in(place, &arguments).env("METERGATE_MUTANTS", "1000000"))?;
     Ok(Outcome::PASSED)
 }
 
