@@ -67,7 +67,8 @@ fn draw_card(frame: &mut Frame<'_>, area: Rect, card: &Card, now: Instant) {
     let colour = colour(card);
     let mut left = vec![
         Span::styled(" ● ", Style::new().fg(colour)),
-        Span::styled(card.house.title(), Style::new().add_modifier(Modifier::BOLD)),
+        // A title takes the colour of its border, which is dim.
+        Span::styled(card.house.title(), Style::new().fg(Color::Reset).add_modifier(Modifier::BOLD)),
     ];
     if let Some(id) = &card.id {
         left.push(Span::styled(format!("  {id}"), Style::new().fg(Color::Gray)));
