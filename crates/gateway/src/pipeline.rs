@@ -173,7 +173,7 @@ impl Keeper {
 
     fn note(&mut self, update: &Update, now: Duration) {
         self.changed |= self.status.note(update, now);
-        if let What::Protocol(found) = update.what {
+        if let What::Protocol { found, .. } = update.what {
             self.unproved.insert(Arc::clone(&update.meter), found);
         }
         if update.telegram().is_some()

@@ -116,7 +116,7 @@ impl Status {
                 meter.port_error = Some(error.clone());
                 true
             }
-            What::Protocol(found) => {
+            What::Protocol { found, .. } => {
                 meter.protocol = Some(found.protocol);
                 true
             }

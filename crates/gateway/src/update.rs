@@ -1,6 +1,7 @@
 //! What a reader tells the rest of the gateway, owned: it outlives the telegram's buffer.
 use crate::found::Found;
 use crate::json::{ErrorLine, Line};
+use metergate_meter::detect::Detection;
 use metergate_meter::models::Model;
 use metergate_meter::verdict::Verdict;
 use metergate_meter::{Flags, Protocol, Rejection, Security, Telegram};
@@ -48,7 +49,12 @@ pub enum What {
     /// The port is lost or cannot be opened; said once until it is open again.
     PortLost(String),
     /// The protocol was recognised. The next telegram proves it.
-    Protocol(Found),
+    Protocol {
+        /// What is remembered of it.
+        found: Found,
+        /// What it was recognised by.
+        detection: Detection,
+    },
     /// Nothing new but the number of bytes.
     Bytes,
     /// The input has ended (standard input, a file): this is the last update of the meter.

@@ -1,4 +1,6 @@
-//! `metergate detect`: finds meters.
+//! `metergate detect`: finds meters on ports, and names what a capture holds.
+mod ports;
+
 use super::{Failure, Outcome};
 use crate::capture::{Notation, Reader};
 use anstyle::Style;
@@ -22,14 +24,14 @@ const HEAD: Style = Style::new().bold();
 /// # Errors
 /// When a port or file cannot be opened.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let (captures, live): (Vec<_>, Vec<_>) = args.ports.iter().partition(|path| is_capture(path));
     let mut found = false;
-    for port in &args.ports {
-        if is_capture(port) {
-            found |= in_file(port, out)?;
-        } else {
-            let text = port.display();
-            return Err(Failure::new(format!("{text} is no file; scanning of live ports is being written")));
-        }
+    for capture in captures {
+        found |= in_file(capture, out)?;
+    }
+    if !live.is_empty() || args.ports.is_empty() {
+        let places = if live.is_empty() { ports::all() } else { ports::named(&live)? };
+        found |= ports::scan(places, out)?;
     }
     Ok(if found { Outcome::Done } else { Outcome::Nothing })
 }

@@ -34,7 +34,7 @@ pub use setup::{
     SinkKind, SinkSetup,
 };
 
-pub(crate) use meter::model_help;
+pub(crate) use meter::{model_help, parse_place};
 pub(crate) use node::{Node, Table, Value};
 pub(crate) use problem::Problem;
 

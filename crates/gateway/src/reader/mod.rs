@@ -11,6 +11,7 @@ use crate::found::Found;
 use crate::port::{Link, LinkEvent, Received, Speed};
 use crate::shutdown::Shutdown;
 use crate::update::{TelegramBuf, Update, What};
+use metergate_meter::detect::Detection;
 use metergate_meter::iec62056_21::{self, Iec62056_21};
 use metergate_meter::kmp::{Kmp, Plan};
 use metergate_meter::verdict::{Verdict, Watch};
@@ -237,16 +238,20 @@ impl Reader {
             return self.feed(bytes).await;
         }
         if let Some(found) = self.recogniser.add(bytes) {
-            self.recognised(found.protocol).await;
+            self.recognised(found).await;
         }
     }
 
-    async fn recognised(&mut self, protocol: Protocol) {
-        let found = Found { protocol, line: self.link.line() };
-        tracing::info!("meter `{}`: speaks {protocol} at {}", self.name, found.line);
+    async fn recognised(&mut self, detection: Detection) {
+        let found = Found { protocol: detection.protocol, line: self.link.line() };
+        tracing::info!("meter `{}`: speaks {} at {}", self.name, found.protocol, found.line);
+        // What spoke unasked is listened to; what answered a sign-on is asked again.
+        if self.setup.iec.mode == IecMode::Auto && self.recogniser.tries_lines() {
+            self.signs_on = self.recogniser.was_asked();
+        }
         let collected = self.recogniser.take_bytes();
-        self.converse(protocol);
-        self.tell(What::Protocol(found)).await;
+        self.converse(found.protocol);
+        self.tell(What::Protocol { found, detection }).await;
         self.feed(&collected).await;
     }
 
@@ -463,7 +468,7 @@ impl Reader {
         if self.meter.is_none()
             && let Some(found) = self.recogniser.guess()
         {
-            self.recognised(found.protocol).await;
+            self.recognised(found).await;
         }
         for _ in 0..LAST_DEADLINES_MAX {
             let Some(deadline) = self.meter.as_ref().and_then(Conversation::poll_timeout) else { break };

@@ -85,7 +85,9 @@ fn text(update: &Update) -> String {
             format!("{name}: no answer to {attempts} requests{echo}\n")
         }
         What::Verdict(verdict) => format!("{name}: {}: {verdict}\n", verdict.code()),
-        What::PortOpened | What::PortLost(_) | What::Protocol(_) | What::Bytes | What::Ended => String::new(),
+        What::PortOpened | What::PortLost(_) | What::Protocol { .. } | What::Bytes | What::Ended => {
+            String::new()
+        }
     }
 }
 
