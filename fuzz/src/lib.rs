@@ -13,6 +13,7 @@ mod dlms;
 mod kmp;
 mod law;
 mod sml;
+mod spellings;
 mod text;
 
 use metergate_bench::telegrams;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "kmp_answer", run: kmp::answer, seeds: kmp::answer_seeds },
     Target { name: "conversation", run: conversations::any, seeds: conversations::seeds },
     Target { name: "sealed", run: conversations::sealed, seeds: || vec![telegrams::dlms::notification()] },
+    Target { name: "spellings", run: spellings::any, seeds: spellings::seeds },
     Target { name: "detection", run: conversations::detected, seeds: conversations::detected_seeds },
 ];
 
