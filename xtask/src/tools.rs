@@ -31,7 +31,7 @@ impl Tool {
         let Self { program, package, need } = self;
         which(program)
             .is_none()
-            .then(|| format!("{need} need `{program}`: install it with `sudo apt-get install {package}`"))
+            .then(|| format!("`{program}` is missing for {need}: `sudo apt-get install {package}`"))
     }
 }
 
@@ -39,12 +39,11 @@ impl Tool {
 pub(crate) fn install(place: &Place) -> Result<Outcome> {
     let packages: Vec<&str> =
         TOOLS.iter().filter(|tool| tool.missing().is_some()).map(|tool| tool.package).collect();
-    let mut named = Vec::new();
     // Failing here would hide the checks that need no tool: each step says for itself what it lacks.
     if let Err(error) = debian_packages(&packages) {
-        named.push(format!("{error:#}"));
+        println!("{error:#}");
     }
-    named.extend(TOOLS.iter().filter_map(Tool::missing));
+    let mut named: Vec<String> = TOOLS.iter().filter_map(Tool::missing).collect();
     named.extend(bare_metal::Toolchain::get(place).err().map(|error| format!("{error:#}")));
     named.extend(deny::program(place).err().map(|error| format!("{error:#}")));
     if named.is_empty() {
