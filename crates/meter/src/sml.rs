@@ -217,8 +217,8 @@ fn find(raw: &[u8], is_last: bool, crc: Crc) -> Scan<Found, crate::Cause> {
             Scan::Frame { frame: Found::Frame { body, padding, crc, has_escapes }, len }
         }
         Scan::Skip(n) => Scan::Skip(n),
-        Scan::Bad { error, len } => damaged(raw, len, Cause::Transport(error).into(), crc),
-        Scan::NeedMore if is_last => damaged(raw, raw.len(), crate::Cause::Truncated, crc),
+        Scan::Bad { error, len } => damaged(raw, is_last, len, Cause::Transport(error).into(), crc),
+        Scan::NeedMore if is_last => damaged(raw, is_last, raw.len(), crate::Cause::Truncated, crc),
         Scan::NeedMore => Scan::NeedMore,
     }
 }
@@ -226,15 +226,29 @@ fn find(raw: &[u8], is_last: bool, crc: Crc) -> Scan<Found, crate::Cause> {
 /// A damaged frame that claims `len` bytes.
 ///
 /// It ends where another start sequence stands, even one that may be an escaped 1B 1B 1B 1B of its own: lists behind that
-/// must not be told as salvaged when their frame is whole.
-fn damaged(raw: &[u8], len: usize, cause: crate::Cause, crc: Crc) -> Scan<Found, crate::Cause> {
-    let claimed = raw.get(..len).unwrap_or(raw);
-    let start = claimed.windows(transport::START.len()).skip(1).position(|bytes| bytes == transport::START);
-    let bytes = start.and_then(|before| claimed.get(..before + 1)).unwrap_or(claimed);
-    if salvage(bytes, crc).next().is_some() {
-        return Scan::Frame { frame: Found::Salvageable(cause), len: bytes.len() };
+/// must not be told as salvaged when their frame is whole. One may stand across the claimed end, when bytes of the end
+/// sequence were lost and those of the next frame were taken for them.
+fn damaged(
+    raw: &[u8],
+    is_last: bool,
+    len: usize,
+    cause: crate::Cause,
+    crc: Crc,
+) -> Scan<Found, crate::Cause> {
+    let start_len = transport::START.len();
+    let around = raw.get(..len + start_len - 1).unwrap_or(raw);
+    let start = around.windows(start_len).skip(1).position(|bytes| bytes == transport::START);
+    let end = start.map_or(len, |before| before + 1);
+    let bytes = raw.get(..end).unwrap_or(raw);
+    if salvage(bytes, crc).next().is_none() {
+        return Scan::Bad { error: cause, len };
     }
-    Scan::Bad { error: cause, len }
+    // What follows may yet show that the last bytes are the first of the next frame.
+    let mut tails = (raw.len().saturating_sub(start_len - 1).max(1)..end).filter_map(|at| raw.get(at..));
+    if !is_last && start.is_none() && tails.any(|tail| transport::START.starts_with(tail)) {
+        return Scan::NeedMore;
+    }
+    Scan::Frame { frame: Found::Salvageable(cause), len: bytes.len() }
 }
 
 fn rejected(place: Place, cause: crate::Cause) -> Event<'static> {
@@ -506,6 +520,23 @@ mod tests {
         let input = [&b"\x1b\x1bnoise"[..], &one, &two].concat();
         let (one, two) = (one.len(), two.len());
         check(&input, &["0+7 stream noise", &format!("7+{one} 1"), &format!("{}+{two} 22", 7 + one)]);
+    }
+
+    #[test]
+    fn frame_that_lost_bytes_at_its_end_does_not_take_the_next_one_along() {
+        let one = telegram_of(&DZG_NEW, &[number(ENERGY, sml::Number::unsigned(1), 0, 30)]);
+        let two = telegram_of(&DZG_NEW, &[number(ENERGY, sml::Number::unsigned(22), 0, 30)]);
+        for lost in 1..8 {
+            let cut = one.len() - lost;
+            let input = [&one[..cut], &two].concat();
+            let expected =
+                [format!("0+{cut}"), format!("0+{cut} salvaged 1"), format!("{cut}+{} 22", two.len())];
+            for chunk in [input.len(), 1, 2, 7, 64] {
+                let told = told(&input, chunk);
+                let begins = told.iter().zip(&expected).all(|(told, expected)| told.starts_with(expected));
+                assert!(told.len() == 3 && begins, "{lost} bytes lost, in pieces of {chunk}: {told:?}");
+            }
+        }
     }
 
     #[test]
