@@ -17,6 +17,7 @@
 //!
 //! **Invariants.** No floating point. The same settings and times give the same bytes. Nothing of the daemon is known
 //! here.
+#![warn(clippy::float_arithmetic)]
 
 mod cipher;
 mod fault;
