@@ -134,7 +134,9 @@ struct Keeper {
 
 impl Keeper {
     fn new(gateway: &Gateway, options: &Options) -> io::Result<Self> {
-        let runtime = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+        // systemd puts several with colons between them; the first is ours.
+        let runtime = std::env::var("RUNTIME_DIRECTORY").ok();
+        let runtime = runtime.and_then(|list| Some(PathBuf::from(list.split(':').next()?)));
         let interval = if runtime.is_some() { STATUS_INTERVAL } else { STATUS_INTERVAL_ON_DISK };
         let status_path =
             runtime.or_else(|| gateway.state_directory.clone()).map(|folder| folder.join(status::FILE_NAME));

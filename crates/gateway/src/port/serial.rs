@@ -37,10 +37,8 @@ impl Serial {
             .parity(parity(line))
             .stop_bits(stop_bits(line))
             .flow_control(tokio_serial::FlowControl::None)
+            .exclusive(setup.exclusive)
             .open_native_async()?;
-        if !setup.exclusive {
-            stream.set_exclusive(false)?;
-        }
         // A pseudo-terminal has no such lines and says so; that is no reason not to read from it.
         for (name, result) in [
             ("dtr", setup.dtr.map(|level| stream.write_data_terminal_ready(level))),

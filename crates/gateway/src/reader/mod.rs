@@ -94,6 +94,8 @@ pub struct Reader {
     active: Duration,
     lost_told: bool,
     bytes_told: Duration,
+    /// When verdict and port were last looked at.
+    looked: Duration,
 }
 
 /// Number of bytes received is told this often while nothing else is.
@@ -149,6 +151,7 @@ impl Reader {
             active: now,
             lost_told: false,
             bytes_told: now,
+            looked: now,
             setup,
         };
         if let Some(protocol) = protocol.or(guess.map(|found| found.protocol)) {
@@ -230,6 +233,10 @@ impl Reader {
         self.take(bytes).await;
         self.doubt();
         self.judge().await;
+        // A source that never pauses leaves no time for the timer.
+        if !self.link.has_own_time() && self.now.saturating_sub(self.looked) >= LOOK_INTERVAL {
+            self.look().await;
+        }
     }
 
     /// Hands bytes to the conversation, or to recognition while there is none.
@@ -378,6 +385,7 @@ impl Reader {
     /// Time has passed, or may have.
     async fn look(&mut self) {
         self.set_now(self.clock.now());
+        self.looked = self.now;
         if self.stands_still() {
             if self.now.saturating_sub(self.active) >= PORT_PATIENCE {
                 // Without a port nobody answers, however rarely the meter is asked.
@@ -427,11 +435,12 @@ impl Reader {
     fn heal(&mut self) {
         let quiet = self.now.saturating_sub(self.active);
         let is_tcp = matches!(self.setup.port.place, Place::Tcp { .. });
+        let is_serial = matches!(self.setup.port.place, Place::Serial(_));
         let why = if quiet >= QUIET && self.link.has_moved() {
             "its path leads elsewhere now"
         } else if is_tcp && quiet >= self.rhythm.connection_dead_after() {
             "the connection is silent for too long"
-        } else if !is_tcp && quiet >= self.rhythm.device_stuck_after() {
+        } else if is_serial && quiet >= self.rhythm.device_stuck_after() {
             "the device is silent for too long"
         } else {
             return;
