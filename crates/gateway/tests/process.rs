@@ -102,7 +102,7 @@ fn a_signal_ends_it_cleanly_with_everything_delivered() {
             .unwrap();
         gateway.wait_until("first line", |gateway| gateway.lines() > 0);
         let took = gateway.end(signal);
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
         let status = gateway.status();
         let telegrams = &status["meters"]["haus"]["telegrams"];
         assert_eq!(status["sinks"]["files"]["delivered"], *telegrams);
@@ -130,7 +130,7 @@ fn an_output_that_nobody_reads_changes_nothing_for_the_other_sinks() {
     let resident = gateway.resident();
     assert!(resident < 30 << 20, "{resident} bytes");
     let took = gateway.end(Signal::TERM);
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
     let status = gateway.status();
     assert_eq!(status["sinks"]["files"]["delivered"], TELEGRAMS);
     assert_eq!(status["sinks"]["files"]["dropped"], 0);

@@ -12,6 +12,7 @@ use metergate_meter::Protocol;
 use metergate_simulator::MeterKind;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use support::{meter, resident, runtime, simulation, telegrams, wait_for};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
@@ -110,8 +111,12 @@ fn from_stdin(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// Memory is that of the process: only one test at a time may have any.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn file_serial_server_and_standard_input_give_the_same_lines() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let bytes = stream();
     let lines = from_file(&bytes, Some(Protocol::Sml));
     let refused = lines.iter().filter(|line| line.contains("\"error\"")).count();
@@ -123,6 +128,7 @@ fn file_serial_server_and_standard_input_give_the_same_lines() {
 
 #[test]
 fn a_mebibyte_of_noise_at_full_rate_is_told_as_noise_and_takes_no_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Numerical Recipes' generator: noise that is the same each time.
     let mut state = 1u32;
     let noise: Vec<u8> = (0..1 << 20)

@@ -10,6 +10,8 @@ use metergate_gateway::shutdown;
 use metergate_gateway::update::What;
 use metergate_meter::Protocol;
 use metergate_simulator::{EXAMPLE_KEYS, Fault, MeterKind};
+use metergate_wire::sml::{self, Crc, Entry, GetListResponse, Head, Number, message, transport};
+use metergate_wire::{Full, Writer};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -82,6 +84,46 @@ fn with_parity(_: u8) -> Vec<u8> {
     text.iter().map(|&byte| if byte.count_ones() % 2 == 1 { byte | 0x80 } else { byte }).collect()
 }
 
+fn written(emit: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>) -> Vec<u8> {
+    let mut buffer = [0; 512];
+    let mut writer = Writer::new(&mut buffer);
+    emit(&mut writer).unwrap();
+    let len = writer.len();
+    buffer[..len].to_vec()
+}
+
+/// An SML meter whose PIN was not entered: whole kWh and no power.
+fn without_pin(n: u8) -> Vec<u8> {
+    let energy = |c| Entry {
+        unit: Some(30),
+        scaler: Some(3),
+        ..Entry::new([1, 0, c, 8, 0, 255], sml::Value::Number(Number::unsigned(5 + u64::from(n)).in_bytes(4)))
+    };
+    let response = GetListResponse {
+        client_id: None,
+        server_id: &[0x0A, 1, b'E', b'M', b'H', 0, 0, 0, 0, 7],
+        list_name: None,
+        act_sensor_time: None,
+        entries: [energy(1), energy(2)].into_iter(),
+        list_signature: None,
+        act_gateway_time: None,
+    };
+    let head = Head { transaction_id: &[n], group_no: 0, abort_on_error: 0 };
+    let file =
+        written(|out| message::emit(out, Crc::X25, &head, GetListResponse::TAG, |out| response.emit(out)));
+    written(|out| transport::emit(out, Crc::X25, &file))
+}
+
+/// A DLMS meter that pushes three numbers without saying which.
+fn unlabelled(n: u8) -> Vec<u8> {
+    // A data-notification without a time: structure of three double-long-unsigned.
+    let mut content = vec![0x53, 0xFF, 0x10, 0x01, 0x67, 0x0F, 0, 0, 0, n, 0, 0x02, 0x03];
+    content.extend([0x06, 0, 0, 1, n].repeat(3));
+    let len = u8::try_from(content.len()).unwrap();
+    let sum = content.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    [&[0x68, len, len, 0x68][..], &content, &[sum, 0x16]].concat()
+}
+
 use Damage::{Bytes, Control, Cut, Flip, Repeat};
 use MeterKind as M;
 
@@ -92,6 +134,7 @@ const TABLE: &[Row] = &[
     row(M::EasyMeterQ3a, Bytes(noise), Keys::None, "noise", "noise"),
     row(M::EasyMeterQ3a, Bytes(stretched), Keys::None, "noise", "wrong_line"),
     row(M::EasyMeterQ3a, Bytes(with_parity), Keys::None, "noise", "wrong_line"),
+    row(M::EasyMeterQ3a, Bytes(without_pin), Keys::None, "", "pin_locked"),
     row(M::HolleyDtz541, Flip(100), Keys::None, "crc_mismatch", "damaged"),
     row(M::KaifaMa309mNetzNoe, Damage::None, Keys::Right, "", "ok"),
     row(M::KaifaMa309mNetzNoe, Flip(270), Keys::Right, "checksum_mismatch", "damaged"),
@@ -105,6 +148,7 @@ const TABLE: &[Row] = &[
     row(M::KaifaMa309mNetzNoe, Control(0x22), Keys::Right, "unsupported_security", "unsupported_security"),
     row(M::KaifaMa309mNetzNoe, Control(0x60), Keys::Right, "unsupported_security", "unsupported_security"),
     row(M::KaifaMa309mNetzNoe, Control(0xA0), Keys::Right, "unsupported_security", "unsupported_security"),
+    row(M::KaifaMa309mNetzNoe, Bytes(unlabelled), Keys::Right, "", "unknown_layout"),
     row(M::KaifaMa309mVkw, Damage::None, Keys::Wrong, "wrong_key", "wrong_key"),
     row(M::SagemcomT210dAuthenticated, Damage::None, Keys::Right, "", "ok"),
     row(
