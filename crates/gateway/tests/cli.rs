@@ -247,6 +247,22 @@ fn a_layout_file_names_what_the_list_does_not() {
 }
 
 #[test]
+fn numbers_without_a_name_are_pointed_at_until_a_layout_file_names_them() {
+    let telegram = kaifa::nameless();
+    let hint = "next: 2 numbers have a place and no name; a file for --layout names them";
+    let (out, _, status) = decode(&["--protocol", "dlms-mbus"], &telegram);
+    assert_eq!(status, 0);
+    assert!(out.contains(hint) && out.contains("[1]"), "{out}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("layout.toml");
+    let rows = "{ position = 0, obis = \"1-0:1.7.0\", unit = \"W\" }, { position = 1, obis = \"1-0:1.8.0\", unit = \"Wh\" }";
+    fs::write(&file, format!("[mine]\nelements = 2\nrows = [{rows}]\n")).unwrap();
+    let (out, _, _) =
+        decode(&["--protocol", "dlms-mbus", "--layout", &file.display().to_string()], &telegram);
+    assert!(!out.contains("next:") && out.contains("9003574 Wh"), "{out}");
+}
+
+#[test]
 fn detect_names_what_a_capture_holds() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("capture.bin");
@@ -282,6 +298,7 @@ fn check_config_explains_values_and_where_they_come_from() {
     fs::write(&config, toml).unwrap();
     let output = metergate(&["check-config", "--config", &config.display().to_string()])
         .env("METERGATE_METER__HAUS__KEY", KEY)
+        .env("METERGATE_METER__HAUS__SILENT_AFTER", "30 s")
         .output()
         .unwrap();
     assert!(output.status.success());

@@ -554,3 +554,19 @@ fn the_first_example_of_each_page_loads() {
         assert_eq!(gateway.sinks.len(), 2, "{page}");
     }
 }
+
+#[test]
+fn a_key_in_a_file_that_everybody_reads_is_noted() {
+    let explained = |mode: u32| {
+        let case = Case::new("").with_file("metergate.toml", &format!("{HAUS}key = \"{KEY}\"\n"), mode);
+        let around = Surroundings { variables: Vec::new(), folder: case.folder.path().to_owned() };
+        let source = Source { file: None, profile: "default".to_owned() };
+        let mut out = anstream::StripStream::new(Vec::new());
+        metergate_gateway::cli::check_config::explain(&source, &around, &mut out).unwrap();
+        String::from_utf8(out.into_inner()).unwrap()
+    };
+    let note = "metergate.toml:3: meter.haus.key: stands in a file that everybody on this host can read\n      \
+                move it to `metergate.secrets.toml` beside it, with chmod 600\n";
+    assert!(explained(0o644).contains(note), "{}", explained(0o644));
+    assert!(!explained(0o640).contains("note:"), "{}", explained(0o640));
+}

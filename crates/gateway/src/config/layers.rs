@@ -124,7 +124,7 @@ impl Layers {
             about_file(path, format!("cannot be read: {}", reason(&error)), help)
         })?;
         let name = path.display().to_string();
-        let at = self.sources.file(name, &text);
+        let at = self.sources.file(name, &text, !others_can_read(path));
         let parsed = toml::de::DeTable::parse(&text).map_err(|error| {
             // Only the message: the line that the error could print may hold a key.
             let origin = at(error.span().map_or(0, |span| span.start));
@@ -155,10 +155,8 @@ impl Layers {
     }
 
     fn add_secrets(&mut self, path: &Path, profile: &str) -> Result<(), Vec<Problem>> {
-        let mode = std::fs::metadata(path).map(|data| data.permissions().mode()).unwrap_or(0);
-        // The group may: services often read what root writes for their group.
-        if mode & 0o007 != 0 {
-            let message = format!("refused, since others can read it (mode {:03o})", mode & 0o777);
+        if others_can_read(path) {
+            let message = format!("refused, since others can read it (mode {:03o})", mode(path) & 0o777);
             return Err(about_file(path, message, Some(format!("chmod 600 {}", path.display()))));
         }
         self.add_file(path, profile)
@@ -266,6 +264,15 @@ impl Layers {
         }
         Ok(())
     }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).map_or(0, |data| data.permissions().mode())
+}
+
+/// The group may: services often read what root writes for their group.
+fn others_can_read(path: &Path) -> bool {
+    mode(path) & 0o007 != 0
 }
 
 /// The reason of an error of the system, without its number.

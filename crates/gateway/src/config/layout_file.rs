@@ -38,7 +38,7 @@ pub fn read(path: &Path) -> Result<&'static [Layout], Failure> {
 
 fn parse(name: &str, text: &str) -> Result<Vec<Layout>, Vec<Problem>> {
     let mut sources = Sources::default();
-    let at = sources.file(name.to_owned(), text);
+    let at = sources.file(name.to_owned(), text, true);
     let parsed = toml::de::DeTable::parse(text).map_err(|error| {
         let origin = at(error.span().map_or(0, |span| span.start));
         let place = sources.show(origin).to_string();

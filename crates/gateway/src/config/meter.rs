@@ -250,6 +250,10 @@ fn key(section: &Section<'_>, name: &str) -> Option<Key> {
         section.problem(name, format!("expected a key in quotes, found {}", node.value.kind()), help);
         return None;
     };
+    if !section.reading.sources.is_private(node.origin) {
+        let help = "move it to `metergate.secrets.toml` beside it, with chmod 600".to_owned();
+        section.note(name, "stands in a file that everybody on this host can read", help);
+    }
     match text.parse() {
         Ok(key) => Some(key),
         Err(error) => {

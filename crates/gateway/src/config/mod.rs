@@ -75,7 +75,11 @@ pub fn load(source: &Source) -> Result<Gateway, Failure> {
 /// # Errors
 /// As [`load`].
 pub fn load_in(source: &Source, around: &Surroundings) -> Result<Gateway, Failure> {
-    Ok(explain(source, around)?.gateway)
+    let explained = explain(source, around)?;
+    for note in &explained.notes {
+        tracing::info!("{}: {}: {}", note.place, note.key, note.message);
+    }
+    Ok(explained.gateway)
 }
 
 /// A configuration with everything that explains it.

@@ -7,7 +7,7 @@ pub(crate) struct Sources(Vec<Place>);
 
 #[derive(Debug)]
 enum Place {
-    File { name: String, line_starts: Vec<usize> },
+    File { name: String, line_starts: Vec<usize>, is_private: bool },
     Variable(String),
     Credential(String),
 }
@@ -21,10 +21,17 @@ pub(crate) struct Origin {
 
 impl Sources {
     /// Adds a file; the text is not kept, since it may hold keys.
-    pub(crate) fn file(&mut self, name: String, text: &str) -> impl Fn(usize) -> Origin + Copy + use<> {
+    ///
+    /// `is_private`: others cannot read it.
+    pub(crate) fn file(
+        &mut self,
+        name: String,
+        text: &str,
+        is_private: bool,
+    ) -> impl Fn(usize) -> Origin + Copy + use<> {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(ends).collect();
-        self.0.push(Place::File { name, line_starts });
+        self.0.push(Place::File { name, line_starts, is_private });
         let source = self.0.len() - 1;
         move |at| Origin { source, at }
     }
@@ -46,6 +53,11 @@ impl Sources {
         Origin { source: 0, at: 0 }
     }
 
+    /// False for a file that everybody on this host can read.
+    pub(crate) fn is_private(&self, origin: Origin) -> bool {
+        !matches!(self.0.get(origin.source), Some(Place::File { is_private: false, .. }))
+    }
+
     /// True when all values of this source are texts, whatever they mean.
     pub(crate) fn is_untyped(&self, origin: Origin) -> bool {
         !matches!(self.0.get(origin.source), Some(Place::File { .. }))
@@ -57,7 +69,7 @@ impl Sources {
             None => f.write_str("configuration"),
             Some(Place::Variable(name)) => write!(f, "environment variable {name}"),
             Some(Place::Credential(name)) => write!(f, "credential {name}"),
-            Some(Place::File { name, line_starts }) => {
+            Some(Place::File { name, line_starts, .. }) => {
                 write!(f, "{name}:{}", line_starts.partition_point(|start| *start <= origin.at))
             }
         })
@@ -71,7 +83,7 @@ mod tests {
     #[test]
     fn lines_count_from_one() {
         let mut sources = Sources::default();
-        let at = sources.file("a.toml".into(), "x = 1\ny = 2\n");
+        let at = sources.file("a.toml".into(), "x = 1\ny = 2\n", true);
         assert_eq!(sources.show(at(0)).to_string(), "a.toml:1");
         assert_eq!(sources.show(at(5)).to_string(), "a.toml:1");
         assert_eq!(sources.show(at(6)).to_string(), "a.toml:2");

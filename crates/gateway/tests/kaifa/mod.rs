@@ -28,6 +28,17 @@ pub(crate) fn telegram(counter: u32, authenticated: bool) -> Vec<u8> {
     written(|writer| mbus::emit_message(writer, &apdu, 245))
 }
 
+/// A plain list without codes, such as no built-in layout knows.
+pub(crate) fn nameless() -> Vec<u8> {
+    let plain = written(|writer| {
+        apdu::emit_header(writer, 1, None, false)?;
+        emit::structure(writer, 2)?;
+        emit::value(writer, Value::U16(2009))?;
+        emit::value(writer, Value::U32(9_003_574))
+    });
+    written(|writer| mbus::emit_message(writer, &plain, 245))
+}
+
 fn notification() -> Vec<u8> {
     // 2023-08-16, a Wednesday, 17:19:30 in summer time.
     let clock = DateTime::new([0x07, 0xE7, 8, 16, 3, 17, 19, 30, 0, 0xFF, 0x88, 0x80]);

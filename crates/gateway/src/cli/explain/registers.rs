@@ -1,5 +1,5 @@
 //! Registers in columns: code, value, unit, as sent, name.
-use super::{HEAD, QUIET};
+use super::{HEAD, HINT, QUIET};
 use crate::cli::table::aligned;
 use crate::json::{Hex, printable};
 use metergate_reading::{Address, ObisStyle, Register, Value};
@@ -14,10 +14,28 @@ pub(super) fn write<'a>(
 ) -> io::Result<()> {
     let values = registers.clone().map(|register| number(&register.value).map_or(0, |text| text.len()));
     let width = values.max().unwrap_or(0);
-    let rows: Vec<Vec<String>> = registers.map(|register| row(&register, width)).collect();
+    let rows: Vec<Vec<String>> = registers.clone().map(|register| row(&register, width)).collect();
+    let nameless = nameless(registers);
     let count = rows.len();
     writeln!(out, "  {HEAD}{count} register{}{HEAD:#}", if count == 1 { "" } else { "s" })?;
-    aligned(&rows).iter().try_for_each(|row| writeln!(out, "    {row}"))
+    aligned(&rows).iter().try_for_each(|row| writeln!(out, "    {row}"))?;
+    if nameless > 0 {
+        let numbers = if nameless == 1 { "number has" } else { "numbers have" };
+        writeln!(
+            out,
+            "  {HINT}next:{HINT:#} {nameless} {numbers} a place and no name; a file for --layout names them"
+        )?;
+    }
+    Ok(())
+}
+
+/// Numbers of which only the place in a list is known.
+fn nameless<'a>(registers: impl Iterator<Item = Register<'a>>) -> usize {
+    let is_nameless = |register: &Register<'_>| {
+        let has_place = matches!(register.address, Address::Position(_));
+        has_place && register.obis.is_none() && number(&register.value).is_some()
+    };
+    registers.filter(is_nameless).count()
 }
 
 fn row(register: &Register<'_>, width: usize) -> Vec<String> {
