@@ -304,7 +304,8 @@ impl<'a> Search<'a> {
         let mut from = data;
         loop {
             let rest = self.window.get(from..).unwrap_or_default();
-            let Some(at) = rest.iter().position(|&byte| byte == b'!' || byte == b'/' || byte == ETX) else {
+            let is_mark = |byte: &u8| matches!(*byte, b'!' | b'/' | STX | ETX);
+            let Some(at) = rest.iter().position(is_mark) else {
                 return self.no_end(from + rest.len());
             };
             let at = from + at;
@@ -313,6 +314,9 @@ impl<'a> Search<'a> {
                 Some(b'/') if self.is_line_start(at) => {
                     return Scan::Bad { error: Error::Unfinished { at }, len: at };
                 }
+                // The first readout broke off in the middle of a line, and the next one has begun. The block check
+                // does not tell: two readouts that lost the same bytes cancel each other out.
+                Some(STX) => return Scan::Bad { error: Error::Unfinished { at }, len: at },
                 Some(b'!') => {
                     if let Some(answer) = self.end_mark(data, at, framed) {
                         return answer;

@@ -226,6 +226,18 @@ fn a_new_message_ends_the_unfinished_one() {
 }
 
 #[test]
+fn two_broken_readouts_whose_losses_cancel_out_do_not_pass_the_bcc_of_the_third() {
+    let whole = sample();
+    // Each broke off in the same value, and what they leave of it differs by two equal characters.
+    let at = whole.iter().position(|&byte| byte == b'(').unwrap();
+    let stream = [&whole[..at + 6], &whole[..at + 4], &whole].concat();
+    let error = Error::Unfinished { at: 0 };
+    let Scan::Bad { error: found, len } = scan(&stream) else { panic!("accepted") };
+    assert_eq!(core::mem::discriminant(&found), core::mem::discriminant(&error));
+    assert!(len <= at + 6 + whole.len(), "the search goes on before the whole one");
+}
+
+#[test]
 fn every_answer_is_final() {
     for bytes in [sample(), push(), [b"/?!\r\n", &sample()[..]].concat()] {
         let stream = [&bytes[..], &bytes[..]].concat();
