@@ -127,7 +127,7 @@ fn file_serial_server_and_standard_input_give_the_same_lines() {
 }
 
 #[test]
-fn a_mebibyte_of_noise_at_full_rate_is_told_as_noise_and_takes_no_memory() {
+fn a_mebibyte_of_noise_at_full_rate_is_no_telegram_and_takes_no_memory() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // Numerical Recipes' generator: noise that is the same each time.
     let mut state = 1u32;
@@ -140,7 +140,7 @@ fn a_mebibyte_of_noise_at_full_rate_is_told_as_noise_and_takes_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("noise.bin");
     std::fs::write(&path, &noise).unwrap();
-    for protocol in [None, Some(Protocol::Sml)] {
+    for protocol in [None].into_iter().chain(Protocol::ALL.map(Some)) {
         runtime().block_on(async {
             let before = resident();
             let (mut updates, _trigger) = start(meter("haus", Place::File(path.clone()), protocol));
@@ -153,7 +153,9 @@ fn a_mebibyte_of_noise_at_full_rate_is_told_as_noise_and_takes_no_memory() {
                 matches!(update.what, What::Ended)
             })
             .await;
-            assert_eq!((verdict, telegrams), (Some("noise"), 0), "{protocol:?}");
+            assert_eq!(telegrams, 0, "{protocol:?}");
+            // In noise some bytes begin a frame of a protocol with short marks: then it looks damaged.
+            assert!(matches!(verdict, Some("noise" | "damaged")), "{protocol:?}: {verdict:?}");
             let grown = resident().saturating_sub(before);
             assert!(grown < 1 << 20, "{protocol:?}: memory grew by {grown} bytes");
         });
