@@ -159,7 +159,10 @@ fn five_meters_are_live_within_five_seconds_true_to_the_ledger_and_silent_when_s
     let mut terminal = Terminal::start(&["demo", "--truth", truth_path, "--silence", "easymeter:3"]);
     terminal.wait("five meters", 5, |screen| screen.contains("5 of 5 meters live"));
     let values = shown(&terminal.text());
-    assert_eq!(values.len(), 15, "three registers of each meter:\n{}", terminal.text());
+    for (title, name) in METERS {
+        let count = values.iter().filter(|(its_name, ..)| its_name == name).count();
+        assert!(count >= 3, "{count} registers of {title}:\n{}", terminal.text());
+    }
     let known = truth(&path);
     for (name, code, value) in values {
         let sent = known.get(&(name.clone(), code.clone())).map(Vec::as_slice).unwrap_or_default();

@@ -30,23 +30,43 @@ const CODE: Style = Style::new().fg(Color::Cyan);
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, clock: &str, now: Instant) {
     let area = frame.area();
-    let cards = u16::try_from(board.cards.len()).unwrap_or(1).max(1);
-    // A line for the title, one for the keys, one for each meter's head.
-    let room = (area.height.saturating_sub(2) / cards).saturating_sub(1).clamp(1, ROWS_MAX);
-    let columns = if area.width >= WIDE { 2 } else { 1 };
-    let rows = |card: &Card| {
-        let needed = u16::try_from(card.shown.len()).unwrap_or(ROWS_MAX).div_ceil(columns);
-        needed.max(ROWS_MIN).min(room)
-    };
     let [head, body, foot] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
     title(frame, head, board, clock);
-    let heights = board.cards.iter().map(|card| Constraint::Length(rows(card) + 1));
-    for (card, area) in board.cards.iter().zip(Layout::vertical(heights).split(body).iter()) {
-        draw_card(frame, *area, card, now);
+    let (rows, gap) = share(&board.cards, body);
+    let mut y = body.y;
+    for (card, rows) in board.cards.iter().zip(rows) {
+        // On a terminal that is too low, the last meters fall off the bottom.
+        draw_card(frame, Rect { y, height: rows + 1, ..body }.intersection(body), card, now);
+        y += rows + 1 + gap;
     }
     let keys = " q or Ctrl-C ends   simulated meters on pseudo-terminals, read by the daemon";
     frame.render_widget(Paragraph::new(keys).style(DIM), foot);
+}
+
+/// Shares the lines out: how many registers' lines each meter gets below its head, and the lines between two meters.
+fn share(cards: &[Card], area: Rect) -> (Vec<u16>, u16) {
+    let columns = if area.width >= WIDE { 2 } else { 1 };
+    let needed = |card: &Card| {
+        let registers = u16::try_from(card.shown.len()).unwrap_or(ROWS_MAX);
+        registers.div_ceil(columns).clamp(ROWS_MIN, ROWS_MAX)
+    };
+    let count = u16::try_from(cards.len()).unwrap_or(1);
+    let mut left = area.height.saturating_sub(count);
+    let mut rows: Vec<u16> = cards.iter().map(|_| 0).collect();
+    // A line for each in turn, until all have what they need or none is left.
+    loop {
+        let before = left;
+        for (rows, card) in rows.iter_mut().zip(cards) {
+            if left > 0 && *rows < needed(card) {
+                *rows += 1;
+                left -= 1;
+            }
+        }
+        if left == before {
+            return (rows, u16::from(left >= count));
+        }
+    }
 }
 
 fn title(frame: &mut Frame<'_>, area: Rect, board: &Board, clock: &str) {
@@ -146,7 +166,7 @@ fn registers(frame: &mut Frame<'_>, area: Rect, card: &Card) {
 /// Code, name, value and unit, the values right-aligned.
 fn register(shown: &Shown, width: usize) -> Line<'static> {
     // Three blanks, code, blank, name, blank, value, blank, unit.
-    let name_width = width.saturating_sub(3 + 12 + 1 + 12 + 1 + 5);
+    let name_width = width.saturating_sub(3 + 12 + 1 + 13 + 1 + 5);
     let name: String = shown.name.replace(", tariff ", " T").chars().take(name_width).collect();
     let value_style = if shown.value.starts_with('-') {
         // Into the grid: good for the purse.
@@ -157,7 +177,7 @@ fn register(shown: &Shown, width: usize) -> Line<'static> {
     Line::from(vec![
         Span::styled(format!("   {:<12}", shown.code), CODE),
         Span::raw(format!("{name:<name_width$} ")),
-        Span::styled(format!("{:>12}", shown.value), value_style),
+        Span::styled(format!("{:>13}", shown.value), value_style),
         Span::styled(format!(" {:<5}", shown.unit), DIM),
     ])
 }
