@@ -18,6 +18,20 @@ pub(crate) fn byte(bytes: &[u8], needle: u8) -> Option<usize> {
     first(bytes, |word| zero_bytes(word ^ (ONES * u64::from(needle))), |byte| byte == needle)
 }
 
+/// Position of the first `needle`, which is not empty, in `bytes`.
+pub(crate) fn slice(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = *needle.first()?;
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..)?;
+        at += byte(rest, first)?;
+        if bytes.get(at..)?.starts_with(needle) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
 /// Position of the first `(` or `)` in `bytes`. Their codes 28 and 29 differ in the lowest bit only.
 #[inline]
 pub(crate) fn bracket(bytes: &[u8]) -> Option<usize> {
@@ -59,6 +73,13 @@ mod tests {
                 assert_eq!(bracket(&bytes), plain(b"()"));
             }
         }
+    }
+
+    #[test]
+    fn a_slice_is_found_behind_its_own_beginning() {
+        assert_eq!(slice(b"/AB/ABC", b"/ABC"), Some(3));
+        assert_eq!(slice(b"/AB/AB", b"/ABC"), None);
+        assert_eq!(slice(b"", b"/"), None);
     }
 
     #[test]

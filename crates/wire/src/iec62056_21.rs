@@ -391,6 +391,12 @@ impl<'a> Search<'a> {
         if let Some((offset, &found)) = text.iter().enumerate().find(|(_, byte)| !is_text(byte)) {
             return Scan::Bad { error: Error::NoText { at: data + offset, found }, len };
         }
+        // The end of this readout was lost, with the line end before the next one.
+        if bcc.is_none()
+            && let Some(offset) = find::slice(text, self.identification.line())
+        {
+            return Scan::Bad { error: Error::Unfinished { at: data + offset }, len };
+        }
         if bcc.is_none() && !DataSets::new(text).any(|item| matches!(item, DataItem::Set(_))) {
             return Scan::Bad { error: Error::NoData, len };
         }

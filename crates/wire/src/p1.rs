@@ -313,6 +313,10 @@ fn check_text(telegram: &Telegram<'_>) -> Result<(), Error> {
     if let Some((offset, &found)) = telegram.body.iter().enumerate().find(|(_, byte)| !is_text(byte)) {
         return Err(Error::NoText { at: telegram.identification.len() + offset, found });
     }
+    // The end of this telegram was lost, with the line end before the next one.
+    if let Some(offset) = find::slice(telegram.body, telegram.identification) {
+        return Err(Error::Unfinished { at: telegram.identification.len() + offset });
+    }
     if telegram.lines().any(|line| matches!(line, Line::Data(_))) { Ok(()) } else { Err(Error::NoData) }
 }
 

@@ -294,3 +294,16 @@ fn a_readout_without_bcc_and_without_data_is_refused() {
     let bytes = b"/ABC5\r\n\r\n0.0()\r\n!\r\n";
     assert!(matches!(scan(bytes), Scan::Frame { .. }));
 }
+
+#[test]
+fn two_pushes_that_lost_what_was_between_them_are_not_one() {
+    let whole = b"/ESY5Q3DA1004\r\n\r\n1-0:1.8.0*255(00032549.506*kWh)\r\n0.0(1)\r\n!\r\n";
+    for kept in 17..whole.len() {
+        let joined = [&whole[..kept], &whole[..]].concat();
+        match scan(&joined) {
+            Scan::Bad { .. } | Scan::Skip(_) => {}
+            Scan::Frame { len, .. } => assert!(len <= kept, "{kept}: {len}"),
+            other => panic!("{kept}: {other:?}"),
+        }
+    }
+}

@@ -279,3 +279,17 @@ fn no_flipped_bit_passes_the_crc() {
         }
     }
 }
+
+#[test]
+fn two_telegrams_without_crc_that_lost_what_was_between_them_are_not_one() {
+    let whole = sample(false);
+    let next = telegram(&whole).identification().len();
+    for kept in next + 4..whole.len() {
+        let joined = [&whole[..kept], &whole[..]].concat();
+        match scan(&joined) {
+            Scan::Bad { .. } => {}
+            Scan::Frame { len, .. } => assert!(len <= kept, "{kept}: {len}"),
+            other => panic!("{kept}: {other:?}"),
+        }
+    }
+}
