@@ -15,7 +15,8 @@
 //! Memory is bounded by construction: a conversation has the buffer of [`line::BUFFER_LEN`] bytes that it is given, and
 //! the crates it is made of cannot allocate. All randomness comes from seeds, so that every run is the same.
 //!
-//! `METERGATE_MUTANTS` sets the number of damaged telegrams, 1,000,000 in `cargo xtask test`.
+//! `METERGATE_MUTANTS` sets the number of damaged telegrams, 1,000,000 in `cargo xtask test`, and
+//! `METERGATE_SEED` gives other ones than those of every run.
 mod at_random;
 mod crafted;
 mod damage;
