@@ -18,6 +18,7 @@ pub mod json;
 pub mod pipeline;
 pub mod port;
 pub mod reader;
+pub mod recorder;
 pub mod shutdown;
 pub mod sink;
 pub mod state;

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "exclusive",
     "echo",
     "silent_after",
+    "record",
     "registers",
     "interval",
     "requests_per_hour",
@@ -58,6 +59,7 @@ pub(super) fn meter(name: &str, section: &Section<'_>, folder: &Path) -> Option<
         kmp: kmp(section),
         iec: iec(section),
         silent_after: section.duration("silent_after"),
+        record: section.text("record").map(|path| folder.join(path.value)),
     };
     check_use(section, &setup);
     Some(setup)

@@ -42,6 +42,8 @@ pub struct MeterSetup {
     pub iec: IecSetup,
     /// After how long without a telegram it counts as silent; `None`: three times its usual interval.
     pub silent_after: Option<Duration>,
+    /// Where to record what goes over its line.
+    pub record: Option<PathBuf>,
 }
 
 impl MeterSetup {

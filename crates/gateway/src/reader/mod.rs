@@ -5,10 +5,12 @@
 mod recognise;
 mod rhythm;
 
+use crate::capture::Direction;
 use crate::clock::Clock;
 use crate::config::{IecMode, MeterSetup, Place};
 use crate::found::Found;
 use crate::port::{Link, LinkEvent, Received, Speed};
+use crate::recorder::Recorder;
 use crate::shutdown::Shutdown;
 use crate::update::{TelegramBuf, Update, What};
 use metergate_meter::detect::Detection;
@@ -74,6 +76,7 @@ pub struct Reader {
     asks: bool,
     /// An IEC 62056-21 meter is read out; until then it is listened to.
     signs_on: bool,
+    recorder: Option<Recorder>,
     recogniser: Recogniser,
     watch: Watch,
     rhythm: Rhythm,
@@ -137,6 +140,13 @@ impl Reader {
             meter: None,
             asks: false,
             signs_on: signs_on(&setup, line),
+            recorder: setup.record.as_deref().and_then(|path| match Recorder::open(path) {
+                Ok(recorder) => Some(recorder),
+                Err(error) => {
+                    tracing::error!("meter `{}`: cannot record to {}: {error}", setup.name, path.display());
+                    None
+                }
+            }),
             recogniser: Recogniser::new(line.is_none() && protocol.is_none() && can_try_lines),
             watch: Watch::new(rhythm.patience(), now),
             rhythm,
@@ -227,6 +237,7 @@ impl Reader {
             self.at = Instant { unix_ms, trust: Trust::HostUnsynchronised };
         }
         tracing::trace!("meter `{}`: {} bytes", self.name, bytes.len());
+        self.record(Direction::Received, bytes);
         self.active = self.now;
         self.bytes += bytes.len() as u64;
         self.watch.bytes(bytes, self.now);
@@ -333,11 +344,22 @@ impl Reader {
                     let len = self.meter.as_mut().map_or(0, |meter| meter.poll_transmit(&mut request));
                     let Some(bytes) = request.get(..len).filter(|bytes| !bytes.is_empty()) else { return };
                     // What was not sent is not answered, and the conversation knows what to do about that.
-                    if let Err(error) = self.link.send(bytes).await {
-                        tracing::debug!("meter `{}`: cannot send: {error}", self.name);
-                    }
+                    self.send(bytes).await;
                 }
             }
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        match self.link.send(bytes).await {
+            Ok(()) => self.record(Direction::Sent, bytes),
+            Err(error) => tracing::debug!("meter `{}`: cannot send: {error}", self.name),
+        }
+    }
+
+    fn record(&mut self, direction: Direction, bytes: &[u8]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(direction, bytes);
         }
     }
 
@@ -384,6 +406,9 @@ impl Reader {
 
     /// Time has passed, or may have.
     async fn look(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.flush();
+        }
         self.set_now(self.clock.now());
         self.looked = self.now;
         if self.stands_still() {

@@ -97,6 +97,7 @@ pub fn meter(name: &str, place: Place, protocol: Option<Protocol>) -> MeterSetup
         kmp: KmpSetup::default(),
         iec: IecSetup::default(),
         silent_after: None,
+        record: None,
     }
 }
 

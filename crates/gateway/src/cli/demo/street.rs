@@ -112,6 +112,7 @@ impl House {
             kmp: KmpSetup { registers: Vec::new(), interval, requests_per_hour: u16::MAX },
             iec: IecSetup { address: None, mode: IecMode::Readout, interval },
             silent_after: Some(self.silent_after),
+            record: None,
         }
     }
 }

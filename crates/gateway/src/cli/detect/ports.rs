@@ -183,6 +183,7 @@ fn unknown_meter(number: usize, place: &Place) -> MeterSetup {
         kmp: KmpSetup::default(),
         iec: IecSetup::default(),
         silent_after: None,
+        record: None,
     }
 }
 
