@@ -68,10 +68,12 @@ impl Counters {
         Ok(Self { path: Some(path), entries, dirty: false, saved_at: None })
     }
 
-    /// Forgets all counters: for a meter that was exchanged under the same key, or whose counter began anew.
-    pub fn reset(&mut self) {
-        self.dirty |= !self.entries.is_empty();
-        self.entries.clear();
+    /// Begins without any, whatever stands in the state directory: for a meter that was exchanged under the same key, or
+    /// whose counter began anew, or when the file is damaged.
+    #[must_use]
+    pub fn anew(state_directory: Option<&Path>) -> Self {
+        let path = state_directory.map(|directory| directory.join(Self::FILE_NAME));
+        Self { path, dirty: true, ..Self::default() }
     }
 
     /// The last accepted header under this key, where a conversation goes on counting.
@@ -153,12 +155,12 @@ mod tests {
         counters.note(key, &header(42));
         counters.note(key, &header(7));
         assert!(save(&mut counters, Duration::ZERO, false));
-        let mut counters = Counters::load(Some(folder.path())).unwrap();
+        let counters = Counters::load(Some(folder.path())).unwrap();
         let last = counters.last_accepted(key).unwrap();
         assert_eq!((last.system_title(), last.invocation_counter), (&b"KFM12345"[..], 42));
         let other = KeyId::of(&Key::new([8; 16])).unwrap();
         assert_eq!(counters.last_accepted(other), None, "a new key begins a new count");
-        counters.reset();
+        let mut counters = Counters::anew(Some(folder.path()));
         assert_eq!(counters.last_accepted(key), None);
         assert!(save(&mut counters, Duration::ZERO, false));
         assert_eq!(Counters::load(Some(folder.path())).unwrap().last_accepted(key), None);
@@ -194,5 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(Counters::FILE_NAME), "[{").unwrap();
         assert!(Counters::load(Some(folder.path())).is_err());
+        assert!(save(&mut Counters::anew(Some(folder.path())), Duration::ZERO, false));
+        assert!(Counters::load(Some(folder.path())).is_ok());
     }
 }

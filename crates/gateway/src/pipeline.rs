@@ -140,13 +140,14 @@ impl Keeper {
         let interval = if runtime.is_some() { STATUS_INTERVAL } else { STATUS_INTERVAL_ON_DISK };
         let status_path =
             runtime.or_else(|| gateway.state_directory.clone()).map(|folder| folder.join(status::FILE_NAME));
-        let mut counters = Counters::load(gateway.state_directory.as_deref()).map_err(|error| {
-            let help = "`--reset-counters` begins anew, once the file is moved away";
-            io::Error::new(error.kind(), format!("{}: {error}; {help}", Counters::FILE_NAME))
-        })?;
-        if options.reset_counters {
-            counters.reset();
-        }
+        let counters = if options.reset_counters {
+            Counters::anew(gateway.state_directory.as_deref())
+        } else {
+            Counters::load(gateway.state_directory.as_deref()).map_err(|error| {
+                let help = "`--reset-counters` begins anew";
+                io::Error::new(error.kind(), format!("{}: {error}; {help}", Counters::FILE_NAME))
+            })?
+        };
         let keys = gateway
             .meters
             .iter()
