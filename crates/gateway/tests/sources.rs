@@ -11,6 +11,7 @@ use metergate_gateway::update::{Update, What};
 use metergate_meter::Protocol;
 use metergate_simulator::MeterKind;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use support::{meter, resident, runtime, simulation, telegrams, wait_for};
@@ -160,4 +161,53 @@ fn a_mebibyte_of_noise_at_full_rate_is_no_telegram_and_takes_no_memory() {
             assert!(grown < 1 << 20, "{protocol:?}: memory grew by {grown} bytes");
         });
     }
+}
+
+/// Longer captures repeat themselves.
+const CAPTURE_LEN_MAX: usize = 64 * 1024;
+
+/// What `decode` prints for these bytes.
+fn decoded(path: &Path) -> Vec<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_metergate"))
+        .args(["decode", "--format", "json", "--input", "binary"])
+        .arg(path)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().lines().map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn the_daemon_says_of_published_captures_what_decode_says() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let Ok(families) = std::fs::read_dir(&corpus) else {
+        println!("corpus not present: skipped");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut compared = 0;
+    for family in families.map(|family| family.unwrap().path()).filter(|path| !path.ends_with("wmbus")) {
+        let Ok(files) = std::fs::read_dir(&family) else { continue };
+        for path in files.map(|file| file.unwrap().path()) {
+            if path.extension().is_none_or(|extension| extension != "bin") {
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            let capture = folder.path().join("capture.bin");
+            std::fs::write(&capture, bytes.get(..CAPTURE_LEN_MAX).unwrap_or(&bytes)).unwrap();
+            let expected = decoded(&capture);
+            // What nothing recognises has no conversation, so the daemon has no line for it.
+            if expected.iter().any(|line| line.contains("\"protocol\":null")) {
+                continue;
+            }
+            assert_eq!(
+                from_file(&bytes[..bytes.len().min(CAPTURE_LEN_MAX)], None),
+                expected,
+                "{}",
+                path.display()
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "{compared} captures");
 }
