@@ -227,19 +227,28 @@ impl Unit {
     /// ```
     #[must_use]
     pub fn from_text(text: &str) -> Option<(Self, i8)> {
-        if let Some(unit) = Self::from_base_text(text) {
-            return Some((unit, 0));
-        }
-        let mut chars = text.chars();
-        let power = match chars.next()? {
-            'm' => -3,
-            'k' | 'K' => 3,
-            'M' => 6,
-            'G' => 9,
+        Self::from_sent(text.as_bytes())
+    }
+
+    /// The same for a text as a telegram holds it, which need not be UTF-8: no unit then.
+    #[must_use]
+    pub fn from_sent(text: &[u8]) -> Option<(Self, i8)> {
+        // No base unit begins like a prefixed one (`min` is no milli-inch), so either may be tried first: meters send
+        // `kWh` and `kW` most often.
+        Self::from_prefixed(text).or_else(|| Some((Self::from_base_text(text)?, 0)))
+    }
+
+    fn from_prefixed(text: &[u8]) -> Option<(Self, i8)> {
+        let (prefix, base) = text.split_first()?;
+        let power = match prefix {
+            b'm' => -3,
+            b'k' | b'K' => 3,
+            b'M' => 6,
+            b'G' => 9,
             _ => return None,
         };
         // Prefixes belong to these only: there is no kilo-bar, and `min` is a minute.
-        let unit = Self::from_base_text(chars.as_str()).filter(|unit| {
+        let unit = Self::from_base_text(base).filter(|unit| {
             matches!(
                 unit,
                 WattHour
@@ -260,22 +269,34 @@ impl Unit {
         Some((unit, power))
     }
 
-    fn from_base_text(text: &str) -> Option<Self> {
+    fn from_base_text(text: &[u8]) -> Option<Self> {
+        // What electricity and gas meters send with every value. Patterns of single bytes become a decision tree,
+        // while texts are compared one by one.
+        Some(match text {
+            [b'W', b'h'] => WattHour,
+            [b'v' | b'V', b'a' | b'A', b'r' | b'R', b'h' | b'H'] => VarHour,
+            [b'V', b'A', b'h'] => VoltAmpereHour,
+            [b'W'] | [b'W', b'h', b'/', b'h'] => Watt,
+            [b'v' | b'V', b'a' | b'A', b'r' | b'R'] => Var,
+            [b'V', b'A'] => VoltAmpere,
+            [b'V'] => Volt,
+            [b'A'] => Ampere,
+            [b'A', b'h'] => AmpereHour,
+            [b'm' | b'M', b'3'] => CubicMetre,
+            [b's'] => Second,
+            text => return Self::from_rare_text(str::from_utf8(text).ok()?),
+        })
+    }
+
+    fn from_rare_text(text: &str) -> Option<Self> {
         if let Some(&(_, unit, _)) = TABLE.iter().find(|(.., name)| *name == text) {
             return Some(unit);
         }
-        if text.eq_ignore_ascii_case("var") {
-            return Some(Var);
-        }
-        if text.eq_ignore_ascii_case("varh") {
-            return Some(VarHour);
-        }
         Some(match text {
-            "M3" | "m^3" | "m\u{b3}" => CubicMetre,
+            "m^3" | "m\u{b3}" => CubicMetre,
             "M3/h" | "m^3/h" | "m\u{b3}/h" => CubicMetrePerHour,
             "L" => Litre,
             "C" | "\u{b0}C" => Celsius,
-            "Wh/h" => Watt,
             "\u{b0}" | "Deg" => Degree,
             _ => return None,
         })
@@ -340,6 +361,10 @@ mod tests {
         assert_eq!(Unit::from_text("kvarh"), Some((VarHour, 3)));
         assert_eq!(Unit::from_text("MWh"), Some((WattHour, 6)));
         assert_eq!(Unit::from_text("kmin"), None);
+        assert_eq!(Unit::from_text("kg"), Some((Kilogram, 0)));
+        assert_eq!(Unit::from_text("m3/h"), Some((CubicMetrePerHour, 0)));
+        assert_eq!(Unit::from_sent(b"kVAR"), Some((Var, 3)));
+        assert_eq!(Unit::from_sent(b"m\xB3"), None, "Latin-1 is no UTF-8");
         assert_eq!(Unit::from_text(""), None);
         assert_eq!(Unit::from_text("k"), None);
     }
