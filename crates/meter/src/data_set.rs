@@ -15,8 +15,7 @@ pub(crate) fn groups(brackets: &[u8]) -> Groups<'_> {
 /// A number in its base unit; without a unit when its text is an unknown one.
 pub(crate) fn number(quantity: Quantity<'_>) -> (Number, Option<Unit>) {
     let number = Number::new(quantity.number.mantissa, quantity.number.exponent);
-    let unit = str::from_utf8(quantity.unit).ok().and_then(Unit::from_text);
-    match unit.and_then(|(unit, prefix)| Some((number.scaled(prefix)?, unit))) {
+    match Unit::from_sent(quantity.unit).and_then(|(unit, prefix)| Some((number.scaled(prefix)?, unit))) {
         Some((scaled, unit)) => (scaled, Some(unit)),
         None => (number, None),
     }

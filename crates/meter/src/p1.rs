@@ -14,7 +14,7 @@ use crate::{
 use core::fmt;
 use core::ops::Range;
 use core::time::Duration;
-use metergate_reading::{Address, DateTime, MeterId, ObisCode, Register, Value};
+use metergate_reading::{Address, DateTime, Groups, MeterId, ObisCode, Register, Value};
 use metergate_wire::dlms::ciphering::{self, AUTHENTICATION_TAG_LEN};
 use metergate_wire::iec62056_21::IDENTIFICATION_LEN_MAX;
 use metergate_wire::p1::{self, Content, DataLine, Line, Lines};
@@ -107,28 +107,47 @@ impl From<Cause> for crate::Cause {
 
 /// Registers of a telegram: one for each line.
 #[derive(Debug, Clone)]
-pub struct Registers<'a>(Lines<'a>);
+pub struct Registers<'a> {
+    lines: Lines<'a>,
+    /// The body as a text, found to be one in a single pass; empty when it is none.
+    text: &'a str,
+}
+
+impl<'a> Registers<'a> {
+    fn new(body: &'a [u8]) -> Self {
+        Self { lines: Lines::new(body), text: str::from_utf8(body).unwrap_or_default() }
+    }
+}
 
 impl<'a> Iterator for Registers<'a> {
     type Item = Register<'a>;
 
+    // Not inlined: what it needs of the stack is not to burden the registers of the other protocols.
+    #[inline(never)]
     fn next(&mut self) -> Option<Register<'a>> {
-        Some(match self.0.next()? {
-            Line::Data(line) => register(&line),
-            Line::Unparsed(line) => {
-                Register::new(Address::Text(str::from_utf8(line).unwrap_or_default()), data_set::text(line))
-            }
-        })
+        match self.lines.next()? {
+            Line::Data(line) => Some(register(&line, self.text)),
+            Line::Unparsed(line) => Some(Register::new(
+                Address::Text(str::from_utf8(line).unwrap_or_default()),
+                data_set::text(line),
+            )),
+        }
     }
 }
 
-fn register<'a>(line: &DataLine<'a>) -> Register<'a> {
+#[inline]
+fn register<'a>(line: &DataLine<'a>, body: &'a str) -> Register<'a> {
+    let (begin, end) = (line.offset() + line.address_len(), line.offset() + line.raw().len());
+    let brackets = body.get(begin..end);
     let (value, unit, time) = match line.content() {
         Content::Quantity { quantity, time } => {
             let (number, unit) = data_set::number(quantity);
             (Value::Number(number), unit, time.and_then(data_set::date_time))
         }
-        Content::Text(text) => (data_set::text(text), None, None),
+        Content::Text(text) => {
+            let only = body.get(begin + 1..end - 1).filter(|only| only.len() == text.len());
+            (only.map_or_else(|| data_set::text(text), Value::Text), None, None)
+        }
         Content::List => {
             let (list, unit) = data_set::list(line.brackets(), line.groups());
             (list, unit, None)
@@ -138,7 +157,7 @@ fn register<'a>(line: &DataLine<'a>) -> Register<'a> {
         obis: Some(ObisCode::from_bytes(line.obis())),
         unit,
         time,
-        groups: data_set::groups(line.brackets()),
+        groups: brackets.map_or_else(|| data_set::groups(line.brackets()), Groups::new),
         ..Register::new(Address::Obis, value)
     }
 }
@@ -355,7 +374,7 @@ impl Place {
             security,
             flags,
             signature: None,
-            registers: crate::Registers::P1(Registers(Lines::new(body))),
+            registers: crate::Registers::P1(Registers::new(body)),
         }
     }
 }
@@ -493,9 +512,7 @@ enum Next {
 /// Looks for the next `head` that begins before offset `end`.
 fn next_head(bytes: &[u8], end: usize, head: &[u8]) -> Next {
     let mut at = 1;
-    while let Some(step) =
-        bytes.get(at..end).and_then(|rest| rest.iter().position(|&byte| byte == ciphering::TAG))
-    {
+    while let Some(step) = bytes.get(at..end).and_then(ciphering::find_tag) {
         at += step;
         let found = bytes.get(at..).unwrap_or_default();
         if found.starts_with(head) {

@@ -3,6 +3,8 @@
 //! The text protocols look for line ends and end marks in every telegram; a loop over single bytes costs three times
 //! the instructions, and the search of the standard library for bytes is not public.
 
+use core::ops::ControlFlow;
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
@@ -53,9 +55,55 @@ fn first(bytes: &[u8], marks: impl Fn(u64) -> u64, hit: impl Fn(u8) -> bool) -> 
     tail.iter().position(|&byte| hit(byte)).map(|offset| at + offset)
 }
 
+/// Tells `visit` the position of every `needle` in `bytes`, in order, until it breaks off.
+///
+/// This is one pass, where each call of [`byte`] would begin a word anew.
+#[inline]
+pub(crate) fn each<B>(
+    bytes: &[u8],
+    needle: u8,
+    mut visit: impl FnMut(usize) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let mut at = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        // Any byte up to the needle: two operations less than the needle itself, and rare when it is a line end.
+        let low = word.wrapping_sub(ONES * (u64::from(needle) + 1)) & !word & HIGH;
+        if low != 0 {
+            let word = word ^ (ONES * u64::from(needle));
+            // All marks count here, so no borrow may pass from byte to byte.
+            let mut marks = !(((word & !HIGH) + !HIGH) | word | !HIGH);
+            while marks != 0 {
+                visit(at + (marks.trailing_zeros() / 8) as usize)?;
+                marks &= marks - 1;
+            }
+        }
+        at += 8;
+    }
+    for &byte in tail {
+        if byte == needle {
+            visit(at)?;
+        }
+        at += 1;
+    }
+    ControlFlow::Continue(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec::Vec;
+
+    fn positions(bytes: &[u8], needle: u8) -> Vec<usize> {
+        let mut positions = Vec::new();
+        let told = each(bytes, needle, |at| {
+            positions.push(at);
+            ControlFlow::<()>::Continue(())
+        });
+        assert!(told.is_continue());
+        positions
+    }
 
     #[test]
     fn every_position_and_length_agrees_with_the_plain_search() {
@@ -71,6 +119,10 @@ mod tests {
                 let plain = |needles: &[u8]| bytes.iter().position(|found| needles.contains(found));
                 assert_eq!(byte(&bytes, b'('), plain(b"("));
                 assert_eq!(bracket(&bytes), plain(b"()"));
+                for needle in *b"(*" {
+                    let plain = (0..length).filter(|&at| bytes.get(at) == Some(&needle));
+                    assert!(positions(&bytes, needle).into_iter().eq(plain));
+                }
             }
         }
     }
@@ -88,5 +140,6 @@ mod tests {
         assert_eq!(byte(b"000000000/", b'/'), Some(9));
         assert_eq!(byte(b"0000000000", b'/'), None);
         assert_eq!(byte(&[0x80, 0xFF, 0x00, 0x01, 0x7F, 0x81, 0xFE, 0x02], 0x00), Some(2));
+        assert_eq!(positions(b"/0/0./00//0", b'/'), [0, 2, 5, 8, 9]);
     }
 }

@@ -15,6 +15,7 @@
 //! !EF2F CR LF                      CRC-16/ARC over '/' to '!'; up to DSMR 3.0 only '!'
 //! ```
 use core::fmt;
+use core::ops::{ControlFlow, Range};
 
 use crate::iec62056_21::Identification;
 use crate::{Full, Scan, Writer, checksum, find};
@@ -218,23 +219,11 @@ fn scan_with(bytes: &[u8], last: bool) -> Scan<Telegram<'_>, Error> {
         }
     };
     let window = bytes.get(..TELEGRAM_LEN_MAX).unwrap_or(bytes);
-    let mut large_number = None;
-    let mut at = identification.len();
-    // A mark counts only at the start of a line: an Iskra MT382 sent the text message `test-/-test`.
-    while let Some(rest) = window.get(at..) {
-        match rest.first() {
-            Some(b'!') => return end_mark(bytes, identification, at, large_number, last),
-            Some(b'/') => return Scan::Bad { error: Error::Unfinished { at }, len: at },
-            first => {
-                let Some(len) = find::byte(rest, b'\n').map(|len| len + 1) else { break };
-                if (len >= line::LARGE_NUMBER_LINE_LEN_MIN || first == Some(&b'('))
-                    && line::has_large_number(window, at, len)
-                {
-                    large_number = large_number.or(Some(at));
-                }
-                at += len;
-            }
-        }
+    let LastLine { at, mark, large_number } = last_line(window, identification.len());
+    match mark {
+        Some(b'!') => return end_mark(bytes, identification, at, large_number, last),
+        Some(_) => return Scan::Bad { error: Error::Unfinished { at }, len: at },
+        None => {}
     }
     if window.len() < bytes.len() {
         Scan::Bad { error: Error::TooLong, len: TELEGRAM_LEN_MAX }
@@ -242,6 +231,58 @@ fn scan_with(bytes: &[u8], last: bool) -> Scan<Telegram<'_>, Error> {
         Scan::Bad { error: Error::Unfinished { at: bytes.len() }, len: bytes.len() }
     } else {
         Scan::NeedMore
+    }
+}
+
+/// Where the lines of a telegram end.
+struct LastLine {
+    /// Offset of the line of the end mark, or of the next telegram.
+    at: usize,
+    /// The `!` or `/` there; `None` when neither has come yet.
+    mark: Option<u8>,
+    /// Offset of the first line before it with a number beyond 64 bits.
+    large_number: Option<usize>,
+}
+
+/// Walks the lines of `text` that begin behind the line end at or after `begin`.
+// Not a part of `scan_with`: in a function of its own the loop finds registers for all it needs.
+#[inline(never)]
+fn last_line(text: &[u8], begin: usize) -> LastLine {
+    let mut last = LastLine { at: begin, mark: None, large_number: None };
+    let _ = find::each(text.get(begin..).unwrap_or_default(), b'\n', |end| {
+        let next = begin + end + 1;
+        if next - last.at >= line::LARGE_NUMBER_LINE_LEN_MIN {
+            last.look_for_large_number(text, last.at..next);
+        }
+        last.at = next;
+        match text.get(next) {
+            // Nearly all lines begin with a digit, and those are above the marks.
+            Some(b'0'..) | None => {}
+            // A mark counts only at the start of a line: an Iskra MT382 sent the text message `test-/-test`.
+            Some(&mark @ (b'!' | b'/')) => {
+                last.mark = Some(mark);
+                return ControlFlow::Break(());
+            }
+            // The second line of a capture may be short.
+            Some(b'(') => {
+                let len = text.get(next..).and_then(|rest| find::byte(rest, b'\n'));
+                last.look_for_large_number(text, next..len.map_or(text.len(), |len| next + len));
+            }
+            Some(_) => {}
+        }
+        ControlFlow::Continue(())
+    });
+    last
+}
+
+impl LastLine {
+    /// Notes a line that holds a number beyond 64 bits.
+    #[cold]
+    fn look_for_large_number(&mut self, text: &[u8], line: Range<usize>) {
+        let at = line.start;
+        if self.large_number.is_none() && line::has_large_number(text, line) {
+            self.large_number = Some(at);
+        }
     }
 }
 

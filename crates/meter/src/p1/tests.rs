@@ -1,5 +1,6 @@
 use super::*;
 use crate::{CounterPolicy, Key, security};
+use metergate_reading::Unit;
 use metergate_wire::Writer;
 use metergate_wire::dlms::ciphering::{GeneralGloCiphering, SecurityControl};
 use metergate_wire::p1::Emitter;
@@ -210,8 +211,20 @@ fn a_telegram_longer_than_the_buffer_is_too_long() {
 #[test]
 fn a_line_that_is_no_data_line_is_handed_out_as_text() {
     let line = b"1-0:72:32.0(00000)";
-    let mut registers = Registers(Lines::new(line));
+    let mut registers = Registers::new(line);
     let register = registers.next().unwrap();
     assert_eq!(register.value, Value::Text("1-0:72:32.0(00000)"));
     assert_eq!((register.obis, registers.next()), (None, None));
+}
+
+#[test]
+fn one_byte_that_is_no_text_spoils_its_own_line_only() {
+    let body = b"0-0:96.13.0(caf\xE9)\r\n1-0:1.8.1(000576.239*kWh)\r\n0-0:96.1.1(4B38)\r\n";
+    let registers: Vec<_> = Registers::new(body).collect();
+    let [message, energy, number] = registers[..] else { panic!("{registers:?}") };
+    assert_eq!((message.value, message.groups), (Value::Octets(b"caf\xE9"), Groups::NONE));
+    assert_eq!((energy.unit, energy.groups), (Some(Unit::WattHour), Groups::new("(000576.239*kWh)")));
+    assert_eq!((number.value, number.groups), (Value::Text("4B38"), Groups::new("(4B38)")));
+    // The same lines read the same in a body that is text as a whole.
+    assert_eq!(Registers::new(&body[19..]).collect::<Vec<_>>(), [energy, number]);
 }

@@ -11,7 +11,7 @@
 use core::fmt;
 
 use super::{LengthError, length, put_length};
-use crate::{Full, Reader, Scan, Short, Writer};
+use crate::{Full, Reader, Scan, Short, Writer, find};
 
 /// First byte of a general-glo-ciphering APDU.
 pub const TAG: u8 = 0xDB;
@@ -257,6 +257,19 @@ pub fn scan(bytes: &[u8]) -> Scan<GeneralGloCiphering<'_>, Error> {
         }
         Err(error) => Scan::Bad { error, len: 1 },
     }
+}
+
+/// Position of the first [`TAG`] in `bytes`, where another APDU may begin.
+///
+/// ```
+/// use metergate_wire::dlms::ciphering::find_tag;
+///
+/// assert_eq!(find_tag(b"\x0F\x80\xDB\x08"), Some(2));
+/// assert_eq!(find_tag(b"\x0F\x80"), None);
+/// ```
+#[must_use]
+pub fn find_tag(bytes: &[u8]) -> Option<usize> {
+    find::byte(bytes, TAG)
 }
 
 #[cfg(test)]

@@ -136,32 +136,69 @@ impl<'a> Quantity<'a> {
     /// [`NumberError::TooLarge`] when the value is a number beyond `i64`.
     #[inline]
     pub fn parse(group: &'a [u8]) -> Result<Option<Self>, NumberError> {
-        // The shape of nearly all values, digits and a point, is read in one pass, and what cannot be a value ends it.
-        let mut mantissa: i64 = 0;
-        let mut point = None;
-        for (at, &byte) in group.iter().enumerate() {
-            let digit = byte.wrapping_sub(b'0');
-            if digit < 10 {
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
-                continue;
-            }
-            match byte {
-                b'.' if point.is_none() => point = Some(at),
-                // At most 18 digits do not overflow.
-                b'*' if matches!(at, 2..=18) && at + 1 < group.len() => {
-                    let decimals = point.map_or(0, |point| at - point - 1);
-                    let exponent = i8::try_from(decimals).map_or(0, |decimals| -decimals);
-                    let unit = group.get(at + 1..).unwrap_or_default();
-                    return Ok(Some(Self { number: Number { mantissa, exponent }, unit }));
-                }
-                b'*' | b',' | b'+' | b'-' | b' ' | b'\t' => return Self::parse_any(group),
-                _ => return Ok(None),
-            }
+        match Self::start(group) {
+            (Some(number), [b'*', unit @ ..]) if !unit.is_empty() => Ok(Some(Self { number, unit })),
+            (_, rest) => Self::parse_from(group, rest),
         }
-        Ok(None)
     }
 
-    /// The same for every shape.
+    /// Reads a bracket whose `(` was read: what it says when that is a quantity, and what follows its `)`.
+    ///
+    /// `None` when it is not closed, see [`Groups::bracket`]; a value beyond `i64` is no quantity.
+    #[inline(always)]
+    pub(crate) fn in_bracket(inside: &'a [u8]) -> Option<(Option<Self>, &'a [u8])> {
+        let (number, rest) = Self::start(inside);
+        if let [b')', behind @ ..] = rest {
+            return Some((None, behind));
+        }
+        if let (Some(number), [b'*', unit_and_behind @ ..]) = (number, rest) {
+            // A unit is too short for the search by words to pay.
+            let close = unit_and_behind.iter().position(|byte| matches!(byte, b'(' | b')'))?;
+            let (unit, behind) = unit_and_behind.split_at_checked(close)?;
+            if let [b')', behind @ ..] = behind
+                && !unit.is_empty()
+            {
+                return Some((Some(Self { number, unit }), behind));
+            }
+        }
+        Self::in_any_bracket(inside, rest)
+    }
+
+    /// The same for every shape; `rest` is as [`Quantity::start`] left it.
+    fn in_any_bracket(inside: &'a [u8], rest: &'a [u8]) -> Option<(Option<Self>, &'a [u8])> {
+        let close = inside.len() - rest.len() + Groups::close(rest)?;
+        let quantity = Self::parse_from(inside.get(..close)?, rest).ok().flatten();
+        Some((quantity, inside.get(close + 1..)?))
+    }
+
+    /// Reads the shape of nearly all values, digits and a point before a `*`, in one pass.
+    ///
+    /// The number is `None` for any other shape. The rest begins with the first byte that is no digit and no first
+    /// point.
+    #[inline(always)]
+    fn start(text: &[u8]) -> (Option<Number>, &[u8]) {
+        let (mantissa, mut rest) = digits(text, 0);
+        let mut number = Number { mantissa, exponent: 0 };
+        if let [b'.', fraction @ ..] = rest {
+            (number.mantissa, rest) = digits(fraction, mantissa);
+            let decimals = fraction.len() - rest.len();
+            number.exponent = i8::try_from(decimals).map_or(0, |decimals| -decimals);
+        }
+        // At most 18 digits do not overflow; a point alone is no number.
+        let len = text.len() - rest.len();
+        ((rest.first() == Some(&b'*') && matches!(len, 2..=18)).then_some(number), rest)
+    }
+
+    /// Reads a bracket of another shape, unless the byte at which [`Quantity::start`] stopped is in no value at all.
+    #[inline]
+    fn parse_from(group: &'a [u8], rest: &[u8]) -> Result<Option<Self>, NumberError> {
+        match rest.first() {
+            Some(b'*' | b',' | b'+' | b'-' | b' ' | b'\t') => Self::parse_any(group),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads every shape.
     fn parse_any(group: &'a [u8]) -> Result<Option<Self>, NumberError> {
         match value_and_unit(group) {
             (_, None) => Ok(None),
@@ -172,6 +209,20 @@ impl<'a> Quantity<'a> {
             },
         }
     }
+}
+
+/// Reads on a number whose digits so far are `mantissa`, and returns what follows its digits.
+#[inline]
+fn digits(mut text: &[u8], mut mantissa: i64) -> (i64, &[u8]) {
+    while let [byte, rest @ ..] = text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
+        text = rest;
+    }
+    (mantissa, text)
 }
 
 /// The bracket contents of one data set, in order, without the brackets.
@@ -194,8 +245,13 @@ impl<'a> Groups<'a> {
     #[inline]
     pub(crate) fn bracket(text: &[u8]) -> Option<usize> {
         let (b'(', inside) = text.split_first()? else { return None };
-        let close = find::bracket(inside)?;
-        (inside.get(close) == Some(&b')')).then_some(close + 2)
+        Self::close(inside).map(|close| close + 2)
+    }
+
+    /// Position of the `)` in what follows a `(`; see [`Groups::bracket`].
+    #[inline]
+    fn close(inside: &[u8]) -> Option<usize> {
+        find::bracket(inside).filter(|&close| inside.get(close) == Some(&b')'))
     }
 }
 
