@@ -37,16 +37,16 @@ const GATES: &[Gate] = &[
     Gate {
         row: "p1-wire",
         what: "P1 890 B, 36 lines, with CRC",
-        most: 20_000,
+        most: 18_700,
         others: &[("dsmr5 0.4.0", 37_376)],
     },
     Gate {
         row: "p1-meter",
         what: "the same, from received bytes to the registers of an event",
-        most: 45_000,
+        most: 30_500,
         others: &[],
     },
-    Gate { row: "p1-authenticated", what: "the same, sealed with a tag", most: 55_000, others: &[] },
+    Gate { row: "p1-authenticated", what: "the same, sealed with a tag", most: 37_600, others: &[] },
     Gate {
         row: "mbus-encrypted",
         what: "DLMS over M-Bus 376 B, encrypted (AES-NI), from received bytes to registers",
