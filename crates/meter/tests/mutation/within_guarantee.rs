@@ -4,8 +4,8 @@
 //! Accepted means that a telegram is told that says something else than what was sent. Three outcomes are none:
 //!
 //! - a list with its own right CRC, unchanged, from a frame that was refused (flag `salvaged`);
-//! - a telegram that says what was sent although a byte changed that says nothing: `!ab12` and `!AB12` are one CRC. SML,
-//!   M-Bus, HDLC and KMP have no such byte, and for them even this counts as accepted;
+//! - a telegram that says what was sent although a byte changed that says nothing: `!ab12` and `!AB12` are one CRC. SML
+//!   with X-25, M-Bus, HDLC and KMP have no such byte, and for them even this counts as accepted;
 //! - the telegrams before and after.
 //!
 //! The burst is one in the order in which the check takes the bits. For the CRC of KMP, which takes the high bit first,
@@ -83,11 +83,6 @@ impl Subject {
     }
 }
 
-/// True where every byte says something, so that a changed one may not be overlooked.
-fn every_byte_counts(protocol: Protocol) -> bool {
-    !matches!(protocol, Protocol::P1 | Protocol::Iec62056_21)
-}
-
 const COLUMNS: [&str; 5] = ["refused", "salvaged", "unchanged", "accepted", "next lost"];
 
 fn cells(outcome: &Outcome) -> Vec<String> {
@@ -118,7 +113,7 @@ fn nothing_is_accepted_that_the_check_of_the_link_sees() {
             }
             wrong.extend(subject.offer(&damaged, &mut outcome));
         }
-        if every_byte_counts(base.protocol) && outcome.unchanged > 0 {
+        if base.every_byte_counts && outcome.unchanged > 0 {
             wrong.push(format!("{}: {} changed bytes were overlooked", base.name, outcome.unchanged));
         }
         table.row(base.protocol, base.name, count, &cells(&outcome));

@@ -305,6 +305,7 @@ fn base(name: &'static str, plain: Vec<u8>, suite: CipherSuite, link: Link, numb
         guarded: 0..0,
         tagged: suite.has_tag(),
         text: false,
+        every_byte_counts: true,
     }
     .guard_all()
 }

@@ -62,6 +62,7 @@ fn base(name: &'static str, parts: Vec<Vec<u8>>, parity: bool) -> Base {
         guarded: 0..0,
         tagged: false,
         text: true,
+        every_byte_counts: false,
     };
     base.guarded = head_len..base.line().len();
     base

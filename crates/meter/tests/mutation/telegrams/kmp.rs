@@ -30,6 +30,7 @@ fn base(name: &'static str, parts: Vec<Vec<u8>>) -> Base {
         guarded: 0..0,
         tagged: false,
         text: false,
+        every_byte_counts: true,
     }
     .guard_all()
 }

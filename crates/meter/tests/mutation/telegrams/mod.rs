@@ -71,6 +71,8 @@ pub(crate) struct Base {
     pub(crate) tagged: bool,
     /// The innermost bytes are text.
     pub(crate) text: bool,
+    /// Every byte says something, so that a changed one may not be overlooked.
+    pub(crate) every_byte_counts: bool,
 }
 
 impl Base {

@@ -227,6 +227,8 @@ fn base(name: &'static str, parts: Vec<Vec<u8>>, crc: Crc) -> Base {
         guarded: 0..0,
         tagged: false,
         text: false,
+        // The two bytes of a Kermit CRC may come in either order.
+        every_byte_counts: crc == Crc::X25,
     }
     .guard_all()
 }
