@@ -136,3 +136,16 @@ fn character_time(line: LineSettings) -> Duration {
     let bits = 1 + u32::from(line.data_bits) + parity + u32::from(line.stop_bits);
     Duration::from_secs(1) * bits / line.baud.max(1)
 }
+
+/// What went wrong with a port, and what to do about it.
+#[must_use]
+pub fn explain(error: &io::Error, place: &Place) -> String {
+    let help = match error.kind() {
+        io::ErrorKind::PermissionDenied => "; is the user in the group `dialout`?",
+        io::ErrorKind::NotFound => "; is it plugged in? `ls /dev/serial/by-id` shows what is",
+        io::ErrorKind::ResourceBusy => "; another program has it open",
+        io::ErrorKind::ConnectionRefused => "; is the serial server running, and is the port number right?",
+        _ => "",
+    };
+    format!("{place}: {error}{help}")
+}

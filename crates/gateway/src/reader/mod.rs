@@ -2,6 +2,7 @@
 //!
 //! The reader is the driver of the five verbs of [`Conversation`]. It owns the clock and the port; what a telegram
 //! means it does not know.
+mod ask;
 mod recognise;
 mod rhythm;
 
@@ -9,13 +10,11 @@ use crate::capture::Direction;
 use crate::clock::Clock;
 use crate::config::{IecMode, MeterSetup, Place};
 use crate::found::Found;
-use crate::port::{Link, LinkEvent, Received, Speed};
+use crate::port::{self, Link, LinkEvent, Received, Speed};
 use crate::recorder::Recorder;
 use crate::shutdown::Shutdown;
 use crate::update::{TelegramBuf, Update, What};
 use metergate_meter::detect::Detection;
-use metergate_meter::iec62056_21::{self, Iec62056_21};
-use metergate_meter::kmp::{Kmp, Plan};
 use metergate_meter::verdict::{Verdict, Watch};
 use metergate_meter::{Conversation, Event, LineSettings, Meter, Protocol, SecurityHeader, Settings};
 use metergate_reading::{Instant, Trust};
@@ -128,7 +127,7 @@ impl Reader {
         let guess = known.found.filter(|_| protocol.is_none());
         let first_line = line.or(guess.map(|found| found.line)).unwrap_or(LineSettings::M9600_8N1);
         let link = Link::new(setup.port.clone(), first_line, speed, clock);
-        let rhythm = Rhythm::new(setup.silent_after, asked_every(protocol, &setup));
+        let rhythm = Rhythm::new(setup.silent_after, None);
         let now = if link.has_own_time() { Duration::ZERO } else { clock.now() };
         let mut reader = Self {
             name: setup.name.as_str().into(),
@@ -139,7 +138,7 @@ impl Reader {
             shutdown,
             meter: None,
             asks: false,
-            signs_on: signs_on(&setup, line),
+            signs_on: ask::signs_on(&setup, line),
             recorder: setup.record.as_deref().and_then(|path| match Recorder::open(path) {
                 Ok(recorder) => Some(recorder),
                 Err(error) => {
@@ -222,7 +221,7 @@ impl Reader {
         self.set_now(self.clock.now());
         if !self.lost_told {
             self.lost_told = true;
-            let text = explain(error, &self.setup.port.place);
+            let text = port::explain(error, &self.setup.port.place);
             tracing::warn!("meter `{}`: {text}; trying again", self.name);
             self.tell(What::PortLost(text)).await;
         }
@@ -287,24 +286,16 @@ impl Reader {
 
     fn converse(&mut self, protocol: Protocol) {
         self.bytes_at_telegram = self.bytes;
-        let (settings, buffer) = (self.settings.clone(), vec![0; BUFFER_LEN]);
-        let can_ask = matches!(self.setup.port.place, Place::Serial(_) | Place::Tcp { .. });
-        self.asks = false;
         self.guessed = self.now;
-        self.meter = Some(match protocol {
-            Protocol::Kmp if can_ask && let Some(plan) = kmp_plan(&self.setup) => {
-                self.asks = true;
-                Meter::Kmp(Kmp::asking(settings, plan, buffer))
+        let asking = ask::asking(protocol, &self.setup, &self.settings, self.signs_on, BUFFER_LEN);
+        self.asks = asking.is_some();
+        self.meter = Some(match asking {
+            Some((meter, interval)) => {
+                self.rhythm = Rhythm::new(self.setup.silent_after, Some(interval));
+                self.watch.set_patience(self.rhythm.patience());
+                meter
             }
-            Protocol::Iec62056_21
-                if can_ask
-                    && self.signs_on
-                    && let Some(plan) = iec_plan(&self.setup) =>
-            {
-                self.asks = true;
-                Meter::Iec62056_21(Iec62056_21::asking(settings, plan, buffer))
-            }
-            _ => Meter::listening(protocol, settings, buffer),
+            None => Meter::listening(protocol, self.settings.clone(), vec![0; BUFFER_LEN]),
         });
     }
 
@@ -495,7 +486,7 @@ impl Reader {
     /// The input has ended: what is unfinished is told.
     async fn ended(&mut self, error: Option<std::io::Error>) {
         if let Some(error) = error {
-            let text = explain(&error, &self.setup.port.place);
+            let text = port::explain(&error, &self.setup.port.place);
             tracing::error!("meter `{}`: {text}", self.name);
             self.tell(What::PortLost(text)).await;
         }
@@ -549,68 +540,4 @@ fn protocol_of<B>(meter: &Meter<B>) -> Protocol {
         Meter::Kmp(_) => Protocol::Kmp,
         Meter::Iec62056_21(_) => Protocol::Iec62056_21,
     }
-}
-
-/// What a Kamstrup meter is asked when the configuration does not say: energy, volume, flow, power, the temperatures
-/// and their difference, and the hours. One request holds eight registers.
-const KMP_REGISTERS: [u16; 8] = [60, 68, 74, 80, 86, 87, 89, 1004];
-
-/// How a Kamstrup meter is asked; `None` when more registers are wanted than a plan holds.
-fn kmp_plan(setup: &MeterSetup) -> Option<Plan> {
-    let wanted = Some(&setup.kmp.registers[..]).filter(|registers| !registers.is_empty());
-    let plan = Plan::new(wanted.unwrap_or(&KMP_REGISTERS), setup.kmp.interval);
-    if plan.is_none() {
-        tracing::error!("meter `{}`: too many registers; it is only listened to", setup.name);
-    }
-    let plan = plan?;
-    // A meter that may be asked more often than every two minutes runs on mains and needs no budget.
-    Some(match u8::try_from(setup.kmp.requests_per_hour) {
-        Ok(requests @ 1..=30) => plan.with_requests_per_hour(requests),
-        _ => plan,
-    })
-}
-
-/// Whether to sign on to an IEC 62056-21 meter at once: 300 baud is the speed of those that wait for it.
-fn signs_on(setup: &MeterSetup, line: Option<LineSettings>) -> bool {
-    match setup.iec.mode {
-        IecMode::Readout => true,
-        IecMode::Push => false,
-        IecMode::Auto => line.is_none_or(|line| line.baud == LineSettings::M300_7E1.baud),
-    }
-}
-
-/// How an IEC 62056-21 meter is read out; `None` for an address that the configuration refuses.
-fn iec_plan(setup: &MeterSetup) -> Option<iec62056_21::Plan> {
-    let plan = iec62056_21::Plan::new(setup.iec.interval);
-    // Sign-on is at 300 baud, unless the configuration or the model says otherwise for this meter.
-    let plan = match setup.port.line {
-        Some(line) => plan.with_line(line),
-        None => plan,
-    };
-    match &setup.iec.address {
-        Some(address) => plan.with_address(address),
-        None => Some(plan),
-    }
-}
-
-/// The interval of a meter that is asked.
-fn asked_every(protocol: Option<Protocol>, setup: &MeterSetup) -> Option<Duration> {
-    match protocol? {
-        Protocol::Kmp => Some(setup.kmp.interval),
-        Protocol::Iec62056_21 if setup.iec.mode == IecMode::Readout => Some(setup.iec.interval),
-        _ => None,
-    }
-}
-
-/// What went wrong with a port, and what to do about it.
-fn explain(error: &std::io::Error, place: &Place) -> String {
-    use std::io::ErrorKind;
-    let help = match error.kind() {
-        ErrorKind::PermissionDenied => "; is the user in the group `dialout`?",
-        ErrorKind::NotFound => "; is it plugged in? `ls /dev/serial/by-id` shows what is",
-        ErrorKind::ResourceBusy => "; another program has it open",
-        ErrorKind::ConnectionRefused => "; is the serial server running, and is the port number right?",
-        _ => "",
-    };
-    format!("{place}: {error}{help}")
 }
