@@ -174,7 +174,7 @@ impl SmlMeter {
         self.list(&entries, Crc::X25, time, Some(&signature), said)
     }
 
-    /// S5's dummy: a sine on the imported energy, 0 to 100 kWh in two minutes. It falls as well as it rises.
+    /// The dummy of smart-meter-reader: a sine on the imported energy, 0 to 100 kWh in two minutes. It falls as well as it rises.
     fn dummy(&self, moment: &Moment<'_>, said: Said) -> Emission {
         let sine = sine_1000(moment.clock_s.rem_euclid(120) * 3_000);
         let watt_hours = u64::try_from(50_000 + sine * 50).unwrap_or(0);
