@@ -3,6 +3,7 @@
 //! Each rule looks at one thing and returns sentences that say what is wrong and what to do. The list of rules is
 //! [`RULES`]; STYLE.md says why they exist. `cargo test` runs them too.
 mod crates;
+mod pages;
 mod sources;
 
 use crate::place::Place;
@@ -27,6 +28,8 @@ const RULES: &[(&str, Rule)] = &[
     ("crates without an operating system say no_std", crates::no_std),
     ("crates take the lints of the workspace", crates::lints),
     ("each dependency has a line in docs/dependencies.md", crates::documented),
+    ("links between pages lead somewhere", pages::links),
+    ("each promise in docs/conformance.md names a test that is there", pages::promises),
     ("file names say their subject", sources::names),
     ("files are short enough to read", sources::lengths),
     ("nothing is left undone", sources::unfinished),
