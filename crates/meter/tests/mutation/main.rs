@@ -10,6 +10,7 @@
 //! | `loss` | streams of telegrams that lose, gain or change a byte | one telegram lost for a byte on average, or less |
 //! | `pieces` | damaged streams in pieces of any size | the same events |
 //! | `crafted` | whole frames, marks in wrong places, tags taken off | nothing accepted |
+//! | `asked` | the answers of meters that are asked | what is told was sent, within the budget of requests |
 //! | `hostile` | the worst bytes there are | an end within bounded steps |
 //!
 //! Memory is bounded by construction: a conversation has the buffer of [`line::BUFFER_LEN`] bytes that it is given, and
@@ -17,6 +18,7 @@
 //!
 //! `METERGATE_MUTANTS` sets the number of damaged telegrams, 1,000,000 in `cargo xtask test`, and
 //! `METERGATE_SEED` gives other ones than those of every run.
+mod asked;
 mod at_random;
 mod crafted;
 mod damage;
