@@ -24,7 +24,7 @@ struct Gate {
 const GATES: &[Gate] = &[
     Gate {
         row: "sml-wire",
-        what: "SML 302 B, 7 entries: framing, both CRCs, all values",
+        what: "SML 304 B, 7 entries: framing, both CRCs, all values (others: captures of 302 B on average)",
         most: 14_000,
         others: &[("sml-rs 0.4.0", 26_415), ("libsml dc096b4", 56_774)],
     },
@@ -60,7 +60,7 @@ const GATES: &[Gate] = &[
     Gate {
         row: "mbus-authenticated",
         what: "the same with a tag of 12 bytes, 388 B",
-        most: 10_000,
+        most: 10_500,
         others: &[],
     },
 ];
@@ -71,6 +71,9 @@ const PASSES: (u64, u64) = (10, 110);
 pub(crate) fn check(place: &Place) -> Result<Outcome> {
     if let Some(why) = VALGRIND.missing() {
         return Ok(Outcome::NotChecked(why));
+    }
+    if !counts_compare() {
+        return Ok(Outcome::NotChecked("the counts are those of x86-64 with AES instructions".to_owned()));
     }
     run(&mut cargo_in(place, &["build", "--release", "--quiet", "--package", "metergate-bench"]))?;
     let program = place.target.join("release/metergate-bench");
@@ -94,6 +97,12 @@ pub(crate) fn check(place: &Place) -> Result<Outcome> {
         bail!("{}", over.join("; "));
     }
     Ok(Outcome::Passed(format!("{} gates", GATES.len())))
+}
+
+/// Whether this processor runs the instructions on which the gates were set.
+fn counts_compare() -> bool {
+    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    std::env::consts::ARCH == "x86_64" && told.split_whitespace().any(|flag| flag == "aes")
 }
 
 /// Instructions of one pass.
