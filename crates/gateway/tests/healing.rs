@@ -139,6 +139,26 @@ fn telegrams_go_on_after_each_of_a_hundred_losses() {
 }
 
 #[test]
+fn a_port_that_another_reader_has_open_is_called_in_use() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let pty = Pty::open();
+    runtime().block_on(async {
+        let setup = || meter("haus", Place::Serial(pty.device.clone()), Some(Protocol::Sml));
+        let (mut first, _trigger) = start(setup());
+        wait_for(&mut first, "open port", |update| matches!(update.what, What::PortOpened)).await;
+        let (mut second, _trigger) = start(setup());
+        wait_for(&mut second, "lost port", |update| match &update.what {
+            What::PortLost(why) => {
+                assert!(why.contains("in use; another program has it open"), "{why}");
+                true
+            }
+            _ => false,
+        })
+        .await;
+    });
+}
+
+#[test]
 fn a_device_that_is_gone_for_a_while_is_found_again() {
     let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();

@@ -142,8 +142,10 @@ fn character_time(line: LineSettings) -> Duration {
 pub fn explain(error: &io::Error, place: &Place) -> String {
     let help = match error.kind() {
         io::ErrorKind::PermissionDenied => "; is the user in the group `dialout`?",
-        io::ErrorKind::NotFound => "; is it plugged in? `ls /dev/serial/by-id` shows what is",
-        io::ErrorKind::ResourceBusy => "; another program has it open",
+        io::ErrorKind::NotFound if matches!(place, Place::Serial(_)) => {
+            "; is it plugged in? `ls /dev/serial/by-id` shows what is"
+        }
+        io::ErrorKind::ResourceBusy => "; another program has it open: `fuser` names it",
         io::ErrorKind::ConnectionRefused => "; is the serial server running, and is the port number right?",
         _ => "",
     };

@@ -38,7 +38,8 @@ impl Serial {
             .stop_bits(stop_bits(line))
             .flow_control(tokio_serial::FlowControl::None)
             .exclusive(setup.exclusive)
-            .open_native_async()?;
+            .open_native_async()
+            .map_err(|error| opening_failed(error, path))?;
         // A pseudo-terminal has no such lines and says so; that is no reason not to read from it.
         for (name, result) in [
             ("dtr", setup.dtr.map(|level| stream.write_data_terminal_ready(level))),
@@ -94,9 +95,16 @@ impl Serial {
         Ok(())
     }
 
+    /// A link that is gone says nothing: the open device may still deliver.
     pub(super) fn has_moved(&self) -> bool {
-        device_number(&self.path) != self.device
+        device_number(&self.path).is_some_and(|now| Some(now) != self.device)
     }
+}
+
+/// The library calls a device that is there and locked no device.
+fn opening_failed(error: tokio_serial::Error, path: &Path) -> io::Error {
+    let is_locked = error.kind() == tokio_serial::ErrorKind::NoDevice && path.exists();
+    if is_locked { io::Error::new(io::ErrorKind::ResourceBusy, "the port is in use") } else { error.into() }
 }
 
 fn device_number(path: &Path) -> Option<u64> {
