@@ -11,6 +11,7 @@
 //! | `pieces` | damaged streams in pieces of any size | the same events |
 //! | `crafted` | whole frames, marks in wrong places, tags taken off | nothing accepted |
 //! | `asked` | the answers of meters that are asked | what is told was sent, within the budget of requests |
+//! | `long_lived` | one conversation for all of them | every good telegram is told |
 //! | `hostile` | the worst bytes there are | an end within bounded steps |
 //!
 //! Memory is bounded by construction: a conversation has the buffer of [`line::BUFFER_LEN`] bytes that it is given, and
@@ -24,6 +25,7 @@ mod crafted;
 mod damage;
 mod hostile;
 mod line;
+mod long_lived;
 mod loss;
 mod naive;
 mod pieces;
