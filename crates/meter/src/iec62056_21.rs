@@ -163,6 +163,8 @@ pub struct Iec62056_21<B> {
     stream: Stream<B>,
     model: Option<&'static Model>,
     parity: Parity,
+    /// A readout was told since the last silence.
+    told_readout: bool,
     asker: Option<Asker>,
     /// The last thing on the line was a readout: line ends after it are no noise.
     after_readout: bool,
@@ -196,6 +198,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Iec62056_21<B> {
             stream: Stream::new(buffer, Protocol::Iec62056_21, IDLE),
             model: settings.model,
             parity: Parity::default(),
+            told_readout: false,
             asker: None,
             after_readout: false,
             checked: Checked { identification: [0; _], len: 0 },
@@ -221,6 +224,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Iec62056_21<B> {
             None if self.checked.is(line) => return refused(Cause::BccMissing.into()),
             None => {}
         }
+        self.told_readout = true;
         let named = || models::recognise(Protocol::Iec62056_21, line)?.model;
         let (meter, time) = head(frame.data_sets());
         Event::Telegram(Telegram {
@@ -360,8 +364,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Conversation for Iec62056_21<B> {
                     return Some(Event::Rejected(rejection));
                 }
                 Step::Ended => {
-                    // The next message shows with its `/` whether there is a parity bit, whatever noise came before.
-                    self.parity = Parity::default();
+                    // After a readout the next one is taken to come as it did, so that noise right before it does not
+                    // decide whether there is a parity bit. After anything else its `/` shows that.
+                    if !core::mem::take(&mut self.told_readout) {
+                        self.parity = Parity::default();
+                    }
                     break;
                 }
                 Step::Wait => break,
