@@ -167,16 +167,37 @@ pub fn recognise(protocol: Protocol, bytes: &[u8]) -> Option<Recognition> {
     if protocol == Protocol::Kmp {
         return Some(Recognition { maker: "Kamstrup", model: None });
     }
-    if protocol == Protocol::DlmsHdlc && contains(bytes, b"AIDON_") {
-        return Some(Recognition { maker: "Aidon", model: None });
-    }
-    let maker = anchors(protocol).iter().find_map(|anchor| {
+    let by_letters = anchors(protocol).iter().find_map(|anchor| {
         bytes.windows(anchor.len() + 3).find_map(|window| {
             let letters = window.strip_prefix(*anchor)?;
-            MAKERS.iter().find(|(known, _)| letters == known.as_slice())
+            MAKERS.iter().find(|(known, _)| letters == known.as_slice()).map(|(_, maker)| *maker)
         })
-    })?;
-    Some(Recognition { maker: maker.1, model: None })
+    });
+    let by_shape = || if protocol == Protocol::DlmsHdlc { maker_of_shape(bytes) } else { None };
+    let maker = by_letters.or_else(by_shape)?;
+    Some(Recognition { maker, model: None })
+}
+
+/// The maker of a push over HDLC that names nobody, where only one maker sends it so.
+fn maker_of_shape(bytes: &[u8]) -> Option<&'static str> {
+    // Aidon sends an array of registers without a date-time: `0F 40 00 00 00 00 01 1B`, and in Sweden the clock first.
+    // The array alone is no sign: Landis+Gyr ZMF100 sends one in Norway, from the same address.
+    let aidon = |window: &[u8]| {
+        matches!(
+            window,
+            [0x0F, 0x40, 0, 0, 0, 0, 0x01, _, 0x02, 0x02, 0x09, 0x06, 0, 0, 1, 0, 0, 0xFF, 0x09, 0x0C]
+        )
+    };
+    // Landis+Gyr E450 and E570: the push is addressed to CE and 7 bits more, and comes in blocks (E0).
+    let landis_gyr =
+        |window: &[u8]| matches!(window, [0x7E, _, _, 0xCE, _, 0x03, 0x13, _, _, 0xE6, 0xE7, 0x00, 0xE0]);
+    if contains(bytes, b"AIDON_") || bytes.windows(20).any(aidon) {
+        Some("Aidon")
+    } else if bytes.windows(13).any(landis_gyr) {
+        Some("Landis+Gyr")
+    } else {
+        None
+    }
 }
 
 fn contains(bytes: &[u8], sign: &[u8]) -> bool {
@@ -204,6 +225,9 @@ mod tests {
                 model.name
             );
             assert!(!model.maker.is_empty() && !model.title.is_empty());
+            for quirk in model.quirks {
+                assert_eq!(quirk.matches('(').count(), quirk.matches(')').count(), "{}: {quirk}", model.name);
+            }
         }
         assert!(names.len() > 60);
     }
@@ -223,5 +247,17 @@ mod tests {
             recognise(Protocol::DlmsMbus, b"\x68\xFA\xFA\x68\x53\xFF\x00\x01\x67\xDB\x08KFM").unwrap();
         assert_eq!((kaifa.maker, kaifa.model), ("Kaifa", None));
         assert_eq!(recognise(Protocol::Sml, b"no maker here"), None);
+    }
+
+    #[test]
+    fn pushes_that_name_nobody_are_told_by_their_shape() {
+        let named = |bytes: &[u8]| recognise(Protocol::DlmsHdlc, bytes).map(|found| found.maker);
+        let aidon = b"\xE6\xE7\x00\x0F\x40\0\0\0\0\x01\x1B\x02\x02\x09\x06\0\0\x01\0\0\xFF\x09\x0C\x07\xE3";
+        assert_eq!(named(aidon), Some("Aidon"));
+        let landis_gyr = b"\x7E\xA0\x84\xCE\xFF\x03\x13\x12\x8B\xE6\xE7\0\xE0\x40\0\x01\0\0\x70\x0F";
+        assert_eq!(named(landis_gyr), Some("Landis+Gyr"));
+        // The same address and array as Aidon's, from a Landis+Gyr ZMF100.
+        let other = b"\x7E\xA1\x8A\x41\x08\x83\x13\xEB\xFD\xE6\xE7\0\x0F\x40\0\0\0\0\x01\x12\x02\x02\x09\x06\x01\x01\0\x02\x81\xFF";
+        assert_eq!(named(other), None);
     }
 }

@@ -37,7 +37,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Kaifa MA309M",
         operator: Some("Vorarlberger Energienetze (VKW)"),
         signs: &[b"\xDB\x08KFM"],
-        quirks: &["security control 21 (suite 1", "no tag)", "length 82 01 55", "frames FA + 72"],
+        quirks: &["security control 21 (suite 1, no tag)", "length 82 01 55", "frames FA + 72"],
         ..MBUS
     },
     Model {
@@ -46,7 +46,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Kaifa MA309M",
         operator: Some("TINETZ"),
         signs: &[b"\xDB\x08KFM"],
-        quirks: &["security control 21 (suite 1", "no tag)"],
+        quirks: &["security control 21 (suite 1, no tag)"],
         ..MBUS
     },
     Model {
@@ -55,7 +55,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Kaifa MA309M",
         operator: Some("Salzburg Netz"),
         signs: &[b"\xDB\x08KFM"],
-        quirks: &["security control 21 (suite 1", "no tag)", "not verified by a capture"],
+        quirks: &["security control 21 (suite 1, no tag)", "not verified by a capture"],
         ..MBUS
     },
     Model {
@@ -64,7 +64,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Kaifa MA309M",
         operator: Some("Innsbrucker Kommunalbetriebe (IKB)"),
         signs: &[b"\xDB\x08KFM"],
-        quirks: &["security control 21 (suite 1", "no tag)", "not verified by a capture"],
+        quirks: &["security control 21 (suite 1, no tag)", "not verified by a capture"],
         ..MBUS
     },
     Model {
@@ -82,7 +82,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Kaifa MA110M (one phase)",
         operator: Some("TINETZ"),
         signs: &[b"\xDB\x08KFM"],
-        quirks: &["security control 21 (suite 1", "no tag)", "11 registers", "300 bytes on the line"],
+        quirks: &["security control 21 (suite 1, no tag)", "11 registers", "300 bytes on the line"],
         ..MBUS
     },
     Model {

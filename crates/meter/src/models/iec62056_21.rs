@@ -23,8 +23,7 @@ pub(super) const MODELS: &[Model] = &[
         title: "Iskra MT174",
         signs: &[b"/ISk5MT174"],
         quirks: &[
-            "long readout (9528 bytes",
-            "343 data sets in the known capture)",
+            "long readout (9528 bytes, 343 data sets in the known capture)",
             "full OBIS addresses A-B:C.D.E*F",
             "date with a leading season digit",
         ],
@@ -59,8 +58,7 @@ pub(super) const MODELS: &[Model] = &[
         maker: "Siemens",
         title: "Siemens TD-3511 and TD-3510 (AMIS)",
         quirks: &[
-            "push customer interface (encrypted M-Bus",
-            "AES-CBC) is not supported",
+            "push customer interface (encrypted M-Bus, AES-CBC) is not supported",
             "optical mode C readout only",
             "not verified by a capture",
         ],

@@ -29,7 +29,7 @@ pub(super) const MODELS: &[Model] = &[
         maker: "EMH",
         title: "EMH eHZ-HW8E2A",
         signs: &[b"\x0B\x06EMH\x01\x02"],
-        quirks: &["power in 1-0:15.7.0 (absolute value", "no sign)", "energies as 5-byte integers"],
+        quirks: &["power in 1-0:15.7.0 (absolute value, no sign)", "energies as 5-byte integers"],
         ..SML
     },
     Model {
