@@ -325,6 +325,11 @@ fn mistakes_of_the_file_itself_are_told() {
          help: each key and each section stands once; put the lines of one section together\n",
     );
     let case = Case::new("");
+    fs::write(case.folder.path().join("metergate.toml"), b"[default]\n# K\xFCche\n").unwrap();
+    case.refused(
+        "error: metergate.toml:2: no text in UTF-8\n \
+         help: save the file as UTF-8; an umlaut in another encoding is the usual reason\n",
+    );
     let source = Source::file("absent.toml");
     let around = Surroundings { variables: Vec::new(), folder: case.folder.path().to_owned() };
     let failure = load_in(&source, &around).unwrap_err();

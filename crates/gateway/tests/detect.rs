@@ -57,4 +57,14 @@ fn detect_says_what_is_wrong_with_a_port_that_is_none() {
     assert_eq!(output.status.code(), Some(2));
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(err.contains("`nowhere` is no port") && err.contains("/dev/ttyUSB0"), "{err}");
+
+    // A device that is not there is not waited for.
+    let output = Command::new(env!("CARGO_BIN_EXE_metergate"))
+        .args(["detect", "/dev/serial/by-id/none"])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("there is no port /dev/serial/by-id/none") && err.contains("plugged in"), "{err}");
 }

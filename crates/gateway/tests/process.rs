@@ -136,3 +136,23 @@ fn an_output_that_nobody_reads_changes_nothing_for_the_other_sinks() {
     assert_eq!(status["sinks"]["files"]["dropped"], 0);
     assert_eq!(status["meters"]["haus"]["verdict"], "ok");
 }
+
+#[test]
+fn a_replay_without_a_telegram_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[default.meter.haus]\nport = \"stdin\"\nprotocol = \"sml\"\n";
+    std::fs::write(folder.path().join("metergate.toml"), text).unwrap();
+    std::fs::write(folder.path().join("empty.bin"), b"").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_metergate"))
+        .args(["replay", "empty.bin", "--speed", "0"])
+        .current_dir(folder.path())
+        .env_remove("METERGATE_CONFIG")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.contains("no telegram of meter `haus` was read; `metergate decode empty.bin`"),
+        "{errors}"
+    );
+}

@@ -48,7 +48,14 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::new(format!("{}: {error}", args.file.display())))?;
     let mut meter = gateway.meters.swap_remove(at);
     meter.port.place = Place::File(args.file.clone());
+    let name = meter.name.clone();
     gateway.meters = vec![meter];
     gateway.state_directory = None;
-    super::run::run_gateway(gateway, Options { speed: Some(Speed::new(args.speed)), ..Options::default() })
+    let options = Options { speed: Some(Speed::new(args.speed)), ..Options::default() };
+    let outcome = super::run::run_gateway(gateway, options)?;
+    if outcome == Outcome::Nothing {
+        let file = args.file.display();
+        tracing::warn!("no telegram of meter `{name}` was read; `metergate decode {file}` explains why");
+    }
+    Ok(outcome)
 }

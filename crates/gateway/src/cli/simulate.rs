@@ -3,7 +3,8 @@ use super::keys::Typed;
 use super::truth::Truth;
 use super::{Failure, Outcome};
 use metergate_simulator::{
-    Control, EXAMPLE_KEYS, Fault, MeterKind, Outlet, Pty, Sent, Settings, Simulation, Tcp, speak, unix_s,
+    Control, EXAMPLE_KEYS, Fault, LUXEMBOURG_AUTH_KEY, MeterKind, Outlet, Pty, Sent, Settings, Simulation,
+    Tcp, speak, unix_s,
 };
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -85,14 +86,23 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     };
     writeln!(out, "{} speaks on {place}, {}; Ctrl-C ends it", kind.name(), kind.line())?;
     if kind.is_encrypted() && args.key.is_none() {
-        let [key, auth_key] = EXAMPLE_KEYS.map(|key| key.map(|byte| format!("{byte:02X}")).concat());
-        writeln!(out, "its keys are those of the DLMS examples: --key {key} --auth-key {auth_key}")?;
+        writeln!(out, "{}", example_keys(kind))?;
     }
     out.flush()?;
     let control = Arc::new(Control::default());
     stop_on_signal(Arc::clone(&control))?;
     speak(&mut simulation, &mut outlet, &control, args.count, &mut note)?;
     Ok(Outcome::Done)
+}
+
+/// What whoever reads the meter has to type.
+fn example_keys(kind: MeterKind) -> String {
+    let [key, auth_key] = EXAMPLE_KEYS;
+    // Every meter in Luxembourg has the same authentication key.
+    let is_fixed = kind == MeterKind::SagemcomLuxembourg;
+    let auth_key = if is_fixed { LUXEMBOURG_AUTH_KEY } else { auth_key };
+    let hex = |key: [u8; 16]| key.map(|byte| format!("{byte:02X}")).concat();
+    format!("its keys are those of the DLMS examples: --key {} --auth-key {}", hex(key), hex(auth_key))
 }
 
 fn settings(args: &Args) -> Result<Settings, Failure> {
@@ -119,8 +129,10 @@ fn unknown(name: &str) -> Failure {
 
 fn open(args: &Args, kind: MeterKind) -> Result<Outlet, Failure> {
     if let Some(address) = &args.tcp {
-        let tcp = Tcp::listen(address)
-            .map_err(|error| Failure::new(format!("--tcp: cannot listen on {address}: {error}")))?;
+        let tcp = Tcp::listen(address).map_err(|error| {
+            Failure::new(format!("--tcp: cannot listen on {address}: {error}"))
+                .with_help("an address has a port number: --tcp 127.0.0.1:4059")
+        })?;
         return Ok(Outlet::Tcp(tcp));
     }
     Pty::open(kind.line(), args.pty.as_deref())
@@ -179,4 +191,17 @@ fn stop_on_signal(control: Arc<Control>) -> io::Result<()> {
         control.stop();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_that_are_printed_open_what_is_sent() {
+        let usual = example_keys(MeterKind::KaifaMa309mNetzNoe);
+        assert!(usual.contains("--key 000102030405060708090A0B0C0D0E0F "), "{usual}");
+        let fixed = example_keys(MeterKind::SagemcomLuxembourg);
+        assert!(fixed.ends_with("--auth-key 00112233445566778899AABBCCDDEEFF"), "{fixed}");
+    }
 }

@@ -117,13 +117,25 @@ fn about_file(path: &Path, message: impl Into<String>, help: Option<String>) -> 
 impl Layers {
     /// Lays the tables `default` and the profile of a file over what there is.
     fn add_file(&mut self, path: &Path, profile: &str) -> Result<(), Vec<Problem>> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let bytes = std::fs::read(path).map_err(|error| {
             let help = (error.kind() == io::ErrorKind::NotFound).then(|| {
                 "`metergate detect` finds meters and prints a configuration to begin with".to_owned()
             });
             about_file(path, format!("cannot be read: {}", reason(&error)), help)
         })?;
         let name = path.display().to_string();
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+            vec![Problem {
+                place: format!("{name}:{line}"),
+                key: String::new(),
+                message: "no text in UTF-8".to_owned(),
+                help: Some(
+                    "save the file as UTF-8; an umlaut in another encoding is the usual reason".to_owned(),
+                ),
+            }]
+        })?;
         let at = self.sources.file(name, &text, !others_can_read(path));
         let parsed = toml::de::DeTable::parse(&text).map_err(|error| {
             // Only the message: the line that the error could print may hold a key.

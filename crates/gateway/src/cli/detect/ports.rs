@@ -12,7 +12,6 @@ use metergate_meter::detect::Detection;
 use metergate_meter::probe::PROBES;
 use metergate_meter::verdict::Verdict;
 use metergate_meter::{Code, LineSettings};
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +29,14 @@ const CHANNEL_LEN: usize = 256;
 
 /// The ports that were named.
 pub(super) fn named(paths: &[&PathBuf]) -> Result<Vec<Place>, Failure> {
-    paths.iter().map(|path| place(path)).collect()
+    let mut places = Vec::new();
+    for path in paths {
+        let place = place(path)?;
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    Ok(places)
 }
 
 fn place(path: &Path) -> Result<Place, Failure> {
@@ -38,10 +44,13 @@ fn place(path: &Path) -> Result<Place, Failure> {
     if path.exists() {
         return Ok(Place::Serial(path.to_owned()));
     }
-    config::parse_place(&text, Path::new("")).map_err(|(message, help)| match help {
-        Some(help) => Failure::new(message).with_help(help),
-        None => Failure::new(message),
-    })
+    match config::parse_place(&text, Path::new("")) {
+        Ok(Place::Serial(path)) => Err(Failure::new(format!("there is no port {}", path.display()))
+            .with_help("is it plugged in? `ls /dev/serial/by-id` shows what is")),
+        Ok(place) => Ok(place),
+        Err((message, Some(help))) => Err(Failure::new(message).with_help(help)),
+        Err((message, None)) => Err(Failure::new(message)),
+    }
 }
 
 /// All serial ports of this machine, by their links in `/dev/serial/by-id` where they have one: those keep their
@@ -134,39 +143,35 @@ fn longest(places: &[Place]) -> Duration {
 }
 
 async fn listen(places: &[Place], wait: Duration) -> Result<Vec<Found>, Failure> {
-    let meters = places.iter().enumerate().map(|(number, place)| unknown_meter(number, place)).collect();
+    let meters = places.iter().map(unknown_meter).collect();
     let gateway = Gateway { profile: "default".to_owned(), state_directory: None, meters, sinks: Vec::new() };
     let (observer, mut updates) = mpsc::channel::<Arc<Update>>(CHANNEL_LEN);
     let (trigger, ending) = shutdown::channel();
     let options = Options { observer: Some(observer), ..Options::default() };
     let daemon = tokio::spawn(pipeline::run(gateway, options, ending));
 
-    let mut found: BTreeMap<String, Found> =
-        (0..places.len()).map(|number| (meter_name(number), Found::default())).collect();
+    let mut found: Vec<(String, Found)> =
+        places.iter().map(|place| (place.to_string(), Found::default())).collect();
     let until = tokio::time::Instant::now() + wait;
-    while !found.values().all(Found::is_complete) {
+    while !found.iter().all(|(_, found)| found.is_complete()) {
         let next = tokio::select! {
             next = tokio::time::timeout_at(until, updates.recv()) => next,
             _ = shutdown::signalled() => break,
         };
         let Ok(Some(update)) = next else { break };
-        if let Some(found) = found.get_mut(&*update.meter) {
+        if let Some((_, found)) = found.iter_mut().find(|(name, _)| **name == *update.meter) {
             found.note(&update);
         }
     }
     trigger.trigger();
     let _ = daemon.await;
-    Ok(found.into_values().collect())
+    Ok(found.into_iter().map(|(_, found)| found).collect())
 }
 
-/// Three digits, so that the order of the names is that of the ports.
-fn meter_name(number: usize) -> String {
-    format!("port{number:03}")
-}
-
-fn unknown_meter(number: usize, place: &Place) -> MeterSetup {
+/// Its name is its port: the log says it.
+fn unknown_meter(place: &Place) -> MeterSetup {
     MeterSetup {
-        name: meter_name(number),
+        name: place.to_string(),
         port: PortSetup {
             place: place.clone(),
             line: None,
