@@ -69,11 +69,19 @@ impl Notation {
 /// At least this many characters, so that a short word is not taken for bytes.
 const BASE64_LEN_MIN: usize = 12;
 
+/// Between two blanks of one line stand this many characters at least: programs break lines after 64 or 76, and a forum
+/// may have made blanks of the breaks. Words of a sentence are shorter.
+const BASE64_WORD_MIN: usize = 40;
+
 fn is_base64(text: &str) -> bool {
-    let mut characters = text.bytes().filter(|byte| !byte.is_ascii_whitespace());
     let alphabet =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
-    text.len() >= BASE64_LEN_MIN && characters.all(alphabet)
+    let is_line = |line: &str| {
+        let words = line.split_whitespace();
+        words.clone().all(|word| word.bytes().all(alphabet))
+            && words.rev().skip(1).all(|word| word.len() >= BASE64_WORD_MIN)
+    };
+    text.len() >= BASE64_LEN_MIN && text.lines().all(is_line)
 }
 
 /// Reads an input in any notation as the bytes that it stands for, a piece at a time.
@@ -397,6 +405,21 @@ mod tests {
             read(b"1B1B1B1B01010101\n760700303O3041\n7C620062\n"),
             (Notation::Hex, Err("line 2, column 10: expected a hexadecimal digit, found 'O'".to_owned()))
         );
+    }
+
+    #[test]
+    fn a_slip_in_a_few_pairs_of_digits_is_named() {
+        assert_eq!(
+            read(b"68 FA FA 6G 53"),
+            (Notation::Hex, Err("line 1, column 11: expected a hexadecimal digit, found 'G'".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_sentence_is_no_base64() {
+        assert_eq!(read(b"hello world\n"), (Notation::Binary, Ok(b"hello world\n".to_vec())));
+        let line = "GxsbGwEBAQF2BwAHGxsbGwEBAQF2BwAHGxsbGwEBAQF2BwAHGxsbGwEBAQF2BwAH";
+        assert_eq!(read(format!("{line} {line} Gxs=").as_bytes()).0, Notation::Base64);
     }
 
     #[test]

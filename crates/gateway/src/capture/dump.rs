@@ -223,7 +223,9 @@ pub(super) fn is_dump(text: &str) -> bool {
             Err(_) => misread += 1,
         }
     }
-    (bytes.len() >= BYTES_MIN || captured > 0) && read > misread || is_nearly_digits(text)
+    (bytes.len() >= BYTES_MIN || captured > 0) && read > misread
+        || is_nearly_digits(text)
+        || is_nearly_pairs(text)
 }
 
 /// One long line of digits with a slip in it is a dump whose slip is to be named, and no base64.
@@ -236,6 +238,13 @@ fn is_nearly_digits(text: &str) -> bool {
     }
     // Of base64 a third are, of a P1 telegram at most four fifths.
     digits >= 4 * BYTES_MIN && digits * 20 >= all * 19
+}
+
+/// A few bytes written as pairs, with a slip in one of them.
+fn is_nearly_pairs(text: &str) -> bool {
+    let pairs = || text.split_whitespace();
+    let slips = pairs().filter(|pair| !pair.bytes().all(|byte| byte.is_ascii_hexdigit())).count();
+    pairs().count() >= BYTES_MIN && pairs().all(|pair| pair.len() == 2) && slips <= 1
 }
 
 #[cfg(test)]
