@@ -22,6 +22,11 @@ pub struct Args {
 /// When the configuration is wrong; a meter or sink that fails later does not end the daemon.
 pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let gateway = config::load(&args.config)?;
+    if gateway.sinks.is_empty() {
+        tracing::warn!(
+            "there is no sink, so what the meters say goes nowhere; `[default.sink.screen]` with `kind = \"stdout\"` shows it"
+        );
+    }
     run_gateway(gateway, Options { reset_counters: args.reset_counters, ..Options::default() })
 }
 

@@ -121,11 +121,20 @@ fn gateway(
     }
     check_ports(&meters, &typed);
     let sinks = root.sections("sink", "a sink such as `[default.sink.screen]`");
+    if sinks.is_empty() && !typed.is_empty() {
+        let help = "`[default.sink.screen]` with `kind = \"stdout\"` shows it".to_owned();
+        root.note("sink", "there is none: what the meters say goes nowhere", help);
+    }
     let sinks =
         sinks.iter().filter_map(|(name, section)| sink::sink(name, section, &meters, folder)).collect();
     // The text is looked at for its kind only: the layers have used it already.
     root.text("state_directory");
     let state_directory = layers::state_directory(&layers.merged, around);
+    if state_directory.is_none() && meters.iter().any(|meter| meter.key.is_some()) {
+        let help =
+            "`state_directory = \"/var/lib/metergate\"` keeps them; systemd sets one by itself".to_owned();
+        root.note("state_directory", "there is none: invocation counters are forgotten at the end", help);
+    }
     Some(Gateway { profile: source.profile.clone(), state_directory, meters, sinks })
 }
 
