@@ -35,7 +35,7 @@ Tasks of this workspace.
   cargo xtask help                this text
 
 Tools that are not part of Rust (an emulator, valgrind, cargo-deny) are installed when they are missing: Debian
-packages when you are root, cargo-deny from crates.io. They are kept in $METERGATE_CACHE, by default
+packages when you are root, cargo-deny from crates.io. They are kept in $XTASK_CACHE, by default
 ~/.cache/metergate, so that all checkouts share them.
 ";
 

@@ -69,14 +69,15 @@ pub(crate) fn text(value: &Value) -> String {
 }
 
 fn cache_folder() -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os("METERGATE_CACHE") {
+    // Not METERGATE_CACHE: variables of that prefix are the daemon's configuration, and tests start daemons.
+    if let Some(folder) = std::env::var_os("XTASK_CACHE") {
         return Ok(folder.into());
     }
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(folder) => PathBuf::from(folder),
         None => {
             let home =
-                std::env::home_dir().context("no home folder; set METERGATE_CACHE to a folder for tools")?;
+                std::env::home_dir().context("no home folder; set XTASK_CACHE to a folder for tools")?;
             home.join(".cache")
         }
     };
