@@ -79,6 +79,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         write(&mut simulation, file, args.count.unwrap_or(1), out, &mut note)?;
         return Ok(Outcome::Done);
     }
+    // Before there is a link: whoever sees it may end us, and then it has to go.
+    let control = Arc::new(Control::default());
+    stop_on_signal(Arc::clone(&control))?;
     let mut outlet = open(args, kind)?;
     let place = match &outlet {
         Outlet::Pty(pty) => pty.path().display().to_string(),
@@ -89,8 +92,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         writeln!(out, "{}", example_keys(kind))?;
     }
     out.flush()?;
-    let control = Arc::new(Control::default());
-    stop_on_signal(Arc::clone(&control))?;
     speak(&mut simulation, &mut outlet, &control, args.count, &mut note)?;
     Ok(Outcome::Done)
 }
