@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod found;
+pub mod harmless;
 pub mod json;
 pub mod pipeline;
 pub mod port;

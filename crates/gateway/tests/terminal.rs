@@ -90,3 +90,35 @@ fn a_long_file_shows_a_bar_on_a_terminal_and_never_in_a_pipe() {
     assert_eq!(bar(out(), &short), "");
     assert_eq!(bar(Stdio::piped(), &long), "");
 }
+
+/// A readout with a right BCC that would clear the screen and set the title of the window.
+fn hostile() -> Vec<u8> {
+    let block = b"F.F(00)\r\n1.8.0(12\x1b[2J*kWh)\r\n2.8.0(1*kWh)\r\n0.0.0(\x1b]0;x\x07)\r\n!\r\n\x03";
+    let bcc = block.iter().fold(0, |bcc, byte| bcc ^ byte);
+    [b"/ISk5\\2M\x1b[31mT\r\n\x02", &block[..], &[bcc]].concat()
+}
+
+#[test]
+fn what_a_meter_sends_cannot_move_the_cursor_of_a_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("hostile.bin"), hostile()).expect("a file");
+    let text = "[default.meter.haus]\nport = \"file:hostile.bin\"\nprotocol = \"iec62056-21\"\n\
+                [default.sink.screen]\nkind = \"stdout\"\n";
+    fs::write(folder.path().join("metergate.toml"), text).expect("a file");
+    for arguments in [&["decode", "hostile.bin", "--protocol", "iec62056-21"][..], &["run"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_metergate"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_remove("METERGATE_CONFIG")
+            // Colours as on a terminal: a pipe would take all escape sequences out.
+            .env("CLICOLOR_FORCE", "1")
+            .output()
+            .expect("it runs");
+        assert!(output.status.success());
+        let shown = String::from_utf8(output.stdout).expect("text");
+        assert!(shown.contains("2.8.0") && shown.contains("\\u{1b}[2J"), "{shown:?}");
+        for sequence in ["\u{1b}[2J", "\u{1b}]0;", "\u{1b}[31mT", "\u{7}"] {
+            assert!(!shown.contains(sequence), "{arguments:?}: {shown:?}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Readings on standard output: for people, or as lines of JSON for programs.
 use crate::cli::Format;
+use crate::harmless::harmless;
 use crate::json::{ErrorLine, Line};
 use crate::update::{TelegramBuf, Update, What};
 use metergate_reading::{AddressBuf, RegisterBuf, Trust, ValueBuf};
@@ -98,7 +99,7 @@ fn telegram_text(name: &str, telegram: &TelegramBuf) -> String {
         let _ = write!(text, "  {time}");
     }
     if let Some(meter) = &telegram.reading.meter {
-        let _ = write!(text, "  meter {meter}");
+        let _ = write!(text, "  meter {}", harmless(&meter.to_string()));
     }
     for flag in crate::json::flag_names(telegram.flags) {
         let _ = write!(text, "  {flag}");
@@ -124,7 +125,7 @@ fn address(register: &RegisterBuf) -> String {
         (None, AddressBuf::Obis) => String::new(),
         (None, AddressBuf::Position(position)) => format!("[{position}]"),
         (None, AddressBuf::Kmp(number)) => format!("register {number}"),
-        (None, AddressBuf::Text(text)) => text.clone(),
+        (None, AddressBuf::Text(text)) => harmless(text).into_owned(),
     }
 }
 
@@ -142,7 +143,7 @@ fn value(value: &ValueBuf) -> String {
                 hex
             }),
         },
-        ValueBuf::Text(text) => text.clone(),
+        ValueBuf::Text(text) => harmless(text).into_owned(),
         ValueBuf::DateTime(time) => time.to_string(),
         ValueBuf::Bool(truth) => truth.to_string(),
         ValueBuf::Null => "-".to_owned(),

@@ -5,6 +5,7 @@
 use super::{HEAD, described};
 use crate::cli::Failure;
 use crate::config::{self, Gateway, IecSetup, KmpSetup, MeterSetup, Place, PortSetup};
+use crate::harmless::harmless;
 use crate::pipeline::{self, Options};
 use crate::shutdown;
 use crate::update::{TelegramBuf, Update, What};
@@ -198,7 +199,11 @@ fn report(place: &Place, found: &Found, out: &mut dyn Write) -> Result<(), Failu
         (Some((detection, line)), _) => {
             writeln!(out, "{} at {line}", described(detection))?;
             if let Some(telegram) = &found.telegram {
-                let id = telegram.reading.meter.map(|id| format!("meter {id}, ")).unwrap_or_default();
+                let id = telegram
+                    .reading
+                    .meter
+                    .map(|id| format!("meter {}, ", harmless(&id.to_string())))
+                    .unwrap_or_default();
                 writeln!(out, "  {id}{} registers in the first telegram", telegram.reading.registers.len())?;
             } else if let Some(verdict) = found.verdict {
                 writeln!(out, "  {verdict}")?;

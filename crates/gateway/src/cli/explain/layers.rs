@@ -3,6 +3,7 @@
 //! What counts was decided by `metergate-meter` before; here nothing is decided, and what cannot be read is shown as
 //! far as it goes.
 use super::{BAD, GOOD};
+use crate::harmless::harmless;
 use crate::json::Hex;
 use metergate_meter::security::Opener;
 use metergate_meter::{Protocol, SecurityHeader, Settings};
@@ -275,7 +276,7 @@ fn over_p1(raw: &[u8], settings: &Settings, layers: &mut Vec<Layer>) {
     frames(plain.as_deref().unwrap_or(raw), "P1 telegram", layers, p1::scan_last, |telegram, len| {
         let crc =
             telegram.crc().map_or_else(|| "without CRC".to_owned(), |crc| ok(format!("CRC-16 {crc:04X}")));
-        format!("{len} bytes, {}, {crc}", String::from_utf8_lossy(telegram.identification()))
+        format!("{len} bytes, {}, {crc}", harmless(&String::from_utf8_lossy(telegram.identification())))
     });
 }
 
@@ -296,7 +297,11 @@ fn over_iec(raw: &[u8], layers: &mut Vec<Layer>) {
         let id = readout.identification();
         let bcc = readout.bcc().map_or_else(|| "without BCC".to_owned(), |bcc| ok(format!("BCC {bcc:02x}")));
         let echo = if readout.has_request_echo() { ", with an echo of the request" } else { "" };
-        format!("{len} bytes, {}, {}{echo}, {bcc}", mode(id.mode()), String::from_utf8_lossy(id.text()))
+        format!(
+            "{len} bytes, {}, {}{echo}, {bcc}",
+            mode(id.mode()),
+            harmless(&String::from_utf8_lossy(id.text()))
+        )
     });
 }
 

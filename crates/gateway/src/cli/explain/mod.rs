@@ -13,6 +13,7 @@ mod bytes;
 mod layers;
 mod registers;
 
+use crate::harmless::harmless;
 use crate::json::{Hex, flag_names, manufacturer};
 use anstyle::{AnsiColor, Style};
 use metergate_meter::{Code, Rejection, Settings, Telegram};
@@ -76,7 +77,7 @@ fn who(telegram: &Telegram<'_>) -> Option<String> {
         .map(|letters| format!("maker {letters}"));
     let model = telegram.model.map(|model| format!("model {}", model.name));
     let parts: Vec<String> = [id, said, maker, model].into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    (!parts.is_empty()).then(|| harmless(&parts.join(", ")).into_owned())
 }
 
 /// Explains a refusal; `raw` are the refused bytes and `before` some that stand before them, if still at hand.

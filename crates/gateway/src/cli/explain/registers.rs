@@ -1,6 +1,7 @@
 //! Registers in columns: code, value, unit, as sent, name.
 use super::{HEAD, HINT, QUIET};
 use crate::cli::table::aligned;
+use crate::harmless::harmless;
 use crate::json::{Hex, printable};
 use metergate_reading::{Address, ObisStyle, Register, Value};
 use std::io::{self, Write};
@@ -95,7 +96,7 @@ fn quiet(text: &str) -> String {
 
 /// The value as the meter sent it.
 fn sent(register: &Register<'_>) -> String {
-    let groups: String = register.groups.iter().map(|group| format!("({group})")).collect();
+    let groups: String = register.groups.iter().map(|group| format!("({})", harmless(group))).collect();
     if !groups.is_empty() {
         return groups;
     }
