@@ -282,7 +282,9 @@ fn scan(raw: &[u8], asks: bool) -> Scan<Found, crate::Cause> {
             Scan::Frame { frame: Found::Answer(command), len }
         }
         Scan::Frame { frame: Frame::Request(_), len } => Scan::Frame { frame: Found::Request, len },
-        Scan::Frame { frame: Frame::Ack, len } => Scan::Frame { frame: Found::Nothing, len },
+        Scan::Frame { frame: Frame::Ack, len } if asks => Scan::Frame { frame: Found::Nothing, len },
+        // Who only listens cannot tell an acknowledgement from a foreign byte 06, and foreign bytes are one run.
+        Scan::Frame { frame: Frame::Ack, len } => Scan::Skip(len),
         Scan::Skip(len) => Scan::Skip(len),
         Scan::Bad { error, len } => Scan::Bad { error: Cause::Frame(error).into(), len },
         Scan::NeedMore => Scan::NeedMore,

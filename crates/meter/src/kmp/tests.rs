@@ -234,3 +234,15 @@ fn a_listener_hands_out_type_and_serial_number() {
     let Some(Event::Rejected(rejection)) = meter.poll() else { panic!() };
     assert_eq!(rejection.cause.code(), Code::Unsupported);
 }
+
+#[test]
+fn to_a_listener_a_run_of_foreign_bytes_is_one_whatever_is_in_it() {
+    let mut meter = Kmp::new(Settings::default(), [0; 512]);
+    let mut bytes = std::vec![0x11, 0x06, 0x22, 0x06, 0x06, 0x33];
+    bytes.extend(readings());
+    assert_eq!(meter.handle_input(&bytes, Duration::ZERO), bytes.len());
+    let Some(Event::Rejected(noise)) = meter.poll() else { panic!("no noise") };
+    assert_eq!((noise.cause.code(), noise.offset, noise.length), (Code::Noise, 0, 6));
+    let Some(Event::Telegram(telegram)) = meter.poll() else { panic!("no telegram") };
+    assert_eq!(telegram.offset, 6);
+}
