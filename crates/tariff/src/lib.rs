@@ -1,0 +1,5 @@
+//! Tariff use cases and the quarter-hour grid, as pure functions of readings.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
