@@ -289,7 +289,10 @@ fn mistakes_in_keys_are_told_without_the_key() {
 fn mistakes_of_a_sink_are_told() {
     let sink =
         |lines: &str, expected: &str| refused(&format!("{HAUS}[default.sink.out]\n{lines}\n"), expected);
-    sink("", "error: metergate.toml:3: sink.out: there is no `kind`\n help: kind = \"stdout\" or \"csv\"\n");
+    sink(
+        "",
+        "error: metergate.toml:3: sink.out: there is no `kind`\n help: kind = \"stdout\", \"csv\", \"mqtt\", \"homie\", \"http\", \"graphite\", \"influx\", \"prometheus\" or \"smgw_lite\"\n",
+    );
     sink(
         "kind = \"cvs\"",
         "error: metergate.toml:4: sink.out.kind: `cvs` is none of its values\n help: did you mean `csv`?\n",

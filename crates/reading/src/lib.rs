@@ -33,6 +33,8 @@ mod obis_name;
 #[cfg(feature = "alloc")]
 mod owned;
 mod register;
+#[cfg(feature = "alloc")]
+mod register_id;
 mod time;
 mod unit;
 
@@ -42,5 +44,7 @@ pub use obis::{ObisCode, ObisStyle, ObisText, ParseObisError};
 #[cfg(feature = "alloc")]
 pub use owned::{AddressBuf, Reading, RegisterBuf, ValueBuf};
 pub use register::{Address, Groups, List, NextValue, Register, Value};
+#[cfg(feature = "alloc")]
+pub use register_id::{ParseRegisterIdError, RegisterId};
 pub use time::{ClockStatus, Date, DateTime, Instant, Time, Trust};
 pub use unit::Unit;

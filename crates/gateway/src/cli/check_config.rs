@@ -92,6 +92,13 @@ fn meaning_of_sink(kind: &SinkKind) -> String {
     match kind {
         SinkKind::Stdout { .. } => "standard output".to_owned(),
         SinkKind::Csv(csv) => format!("monthly files in {}", csv.directory.display()),
+        SinkKind::Mqtt(setup) => setup.to_string(),
+        SinkKind::Homie(setup) => setup.to_string(),
+        SinkKind::Http(setup) => setup.to_string(),
+        SinkKind::Graphite(setup) => setup.to_string(),
+        SinkKind::Influx(setup) => setup.to_string(),
+        SinkKind::Prometheus(setup) => setup.to_string(),
+        SinkKind::SmgwLite(setup) => setup.to_string(),
     }
 }
 

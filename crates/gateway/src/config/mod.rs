@@ -34,6 +34,10 @@ pub use setup::{
     SinkKind, SinkSetup,
 };
 
+pub use sink::{
+    GraphiteSetup, HomieSetup, HttpSetup, InfluxSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
+};
+
 pub(crate) use meter::{model_help, parse_place};
 pub(crate) use node::{Node, Table, Value};
 pub(crate) use problem::Problem;

@@ -1,4 +1,7 @@
 //! What the configuration means, checked: every sink has a place, every key 16 bytes.
+use super::sink::{
+    GraphiteSetup, HomieSetup, HttpSetup, InfluxSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
+};
 use metergate_meter::layout::Layout;
 use metergate_meter::models::Model;
 use metergate_meter::{Key, LineSettings, Protocol};
@@ -177,6 +180,20 @@ pub enum SinkKind {
     },
     /// Monthly files with one line a reading.
     Csv(CsvSetup),
+    /// MQTT, with or without Home Assistant discovery.
+    Mqtt(MqttSetup),
+    /// A tree of topics by the Homie convention.
+    Homie(HomieSetup),
+    /// JSON by HTTP POST.
+    Http(HttpSetup),
+    /// Graphite, plaintext or pickle.
+    Graphite(GraphiteSetup),
+    /// InfluxDB line protocol over HTTP.
+    Influx(InfluxSetup),
+    /// A page of metrics for Prometheus.
+    Prometheus(PrometheusSetup),
+    /// The binary push of SMGW.Lite.
+    SmgwLite(SmgwLiteSetup),
 }
 
 /// Monthly CSV files.

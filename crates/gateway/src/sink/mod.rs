@@ -2,7 +2,10 @@
 //! for the meters and the other sinks.
 mod csv;
 mod queue;
+mod sample;
 mod stdout;
+
+pub use sample::{Delivered, Entry, Point, Sample, Step, Trouble};
 
 use crate::config::{Selection, SinkKind, SinkSetup};
 use crate::update::{Update, What};
@@ -104,6 +107,7 @@ impl RunningSink {
         let sink = match &setup.kind {
             SinkKind::Stdout { format } => Sink::Stdout(Stdout::new(*format)?),
             SinkKind::Csv(csv) => Sink::Csv(Csv::new(csv, wanted == 1, jiff::tz::TimeZone::system())),
+            _ => return Err(io::Error::other("not built yet")),
         };
         Self::start_sink(sink, &setup.name, setup.selection.clone())
     }

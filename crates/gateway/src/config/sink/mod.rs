@@ -1,25 +1,56 @@
-//! Reads the section of one sink.
+//! Reads the section of one sink: what all sinks have here, what one kind has in the file named after it.
+mod csv;
+mod graphite;
+mod homie;
+mod http;
+mod influx;
+mod mqtt;
+mod prometheus;
+mod smgw_lite;
+
+pub use graphite::GraphiteSetup;
+pub use homie::HomieSetup;
+pub use http::HttpSetup;
+pub use influx::InfluxSetup;
+pub use mqtt::MqttSetup;
+pub use prometheus::PrometheusSetup;
+pub use smgw_lite::SmgwLiteSetup;
+
 use super::meter::check_name;
 use super::node::Value;
 use super::problem::did_you_mean;
 use super::section::Section;
-use super::setup::{CsvSetup, MeterSetup, Selection, SinkKind, SinkSetup};
+use super::setup::{MeterSetup, Selection, SinkKind, SinkSetup};
 use crate::cli::Format;
 use std::path::Path;
 
 /// Keys of every sink.
 const KEYS: &[&str] = &["kind", "meters", "registers", "min_interval"];
 
-/// Keys of a CSV sink besides.
-const CSV_KEYS: &[&str] = &["directory", "utc_column", "decimal", "file_max_mib", "free_min_mib"];
-
 #[derive(Clone, Copy)]
 enum Kind {
     Stdout,
     Csv,
+    Mqtt,
+    Homie,
+    Http,
+    Graphite,
+    Influx,
+    Prometheus,
+    SmgwLite,
 }
 
-const KINDS: &[(&str, Kind)] = &[("stdout", Kind::Stdout), ("csv", Kind::Csv)];
+const KINDS: &[(&str, Kind)] = &[
+    ("stdout", Kind::Stdout),
+    ("csv", Kind::Csv),
+    ("mqtt", Kind::Mqtt),
+    ("homie", Kind::Homie),
+    ("http", Kind::Http),
+    ("graphite", Kind::Graphite),
+    ("influx", Kind::Influx),
+    ("prometheus", Kind::Prometheus),
+    ("smgw_lite", Kind::SmgwLite),
+];
 
 /// Reads a sink; what is wrong is noted in the section's reading, and then there is no sink.
 pub(super) fn sink(
@@ -31,7 +62,9 @@ pub(super) fn sink(
     check_name(name, section);
     if section.table.get("kind").is_none() {
         let kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("\"{kind}\"")).collect();
-        section.problem("", "there is no `kind`", format!("kind = {}", kinds.join(" or ")));
+        let (last, others) =
+            kinds.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+        section.problem("", "there is no `kind`", format!("kind = {} or {last}", others.join(", ")));
         return None;
     }
     let kind = match section.word("kind", KINDS)? {
@@ -40,28 +73,16 @@ pub(super) fn sink(
             let words = [("text", Format::Text), ("json", Format::Json)];
             SinkKind::Stdout { format: section.word("format", &words).unwrap_or_default() }
         }
-        Kind::Csv => {
-            section.only(&[KEYS, CSV_KEYS].concat());
-            SinkKind::Csv(csv(section, folder)?)
-        }
+        Kind::Csv => SinkKind::Csv(csv::read(section, folder)?),
+        Kind::Mqtt => SinkKind::Mqtt(mqtt::read(section, folder)?),
+        Kind::Homie => SinkKind::Homie(homie::read(section, folder)?),
+        Kind::Http => SinkKind::Http(http::read(section, folder)?),
+        Kind::Graphite => SinkKind::Graphite(graphite::read(section, folder)?),
+        Kind::Influx => SinkKind::Influx(influx::read(section, folder)?),
+        Kind::Prometheus => SinkKind::Prometheus(prometheus::read(section, folder)?),
+        Kind::SmgwLite => SinkKind::SmgwLite(smgw_lite::read(section, folder)?),
     };
     Some(SinkSetup { name: name.to_owned(), kind, selection: selection(section, meters) })
-}
-
-fn csv(section: &Section<'_>, folder: &Path) -> Option<CsvSetup> {
-    if section.table.get("directory").is_none() {
-        section.problem("", "there is no `directory`", "directory = \"/var/lib/metergate/csv\"".to_owned());
-    }
-    let usual = CsvSetup::new(folder.join(section.text("directory")?.value));
-    Some(CsvSetup {
-        utc_column: section.truth("utc_column").unwrap_or(usual.utc_column),
-        decimal_comma: section
-            .word("decimal", &[("comma", true), ("point", false)])
-            .unwrap_or(usual.decimal_comma),
-        file_max_mib: section.whole("file_max_mib", 1..=4096).unwrap_or(usual.file_max_mib),
-        free_min_mib: section.whole("free_min_mib", 0..=1_000_000).unwrap_or(usual.free_min_mib),
-        ..usual
-    })
 }
 
 fn selection(section: &Section<'_>, meters: &[MeterSetup]) -> Selection {

@@ -1,0 +1,24 @@
+//! Reads the section of a sink: MQTT, with or without Home Assistant discovery.
+use crate::config::section::Section;
+use std::path::Path;
+
+/// Keys of this kind besides those of every sink.
+const KEYS: &[&str] = &[];
+
+/// Settings of MQTT, with or without Home Assistant discovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttSetup {}
+
+/// Reads them; what is wrong is noted in the section's reading.
+pub(super) fn read(section: &Section<'_>, _folder: &Path) -> Option<MqttSetup> {
+    section.only(&[super::KEYS, KEYS].concat());
+    section.problem("kind", "this kind is not built yet", None);
+    None
+}
+
+/// What it means, for `check-config`: kind, receiver, and what is worth knowing; no secret.
+impl std::fmt::Display for MqttSetup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("mqtt")
+    }
+}

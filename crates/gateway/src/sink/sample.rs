@@ -1,0 +1,143 @@
+//! What sinks get, the same on the live and on the durable path.
+use crate::event::Event;
+use crate::store::{Mark, Quality, RowFlags, UseCase};
+use metergate_reading::{Instant, Number, RegisterId, Unit};
+use std::sync::Arc;
+
+/// The believed numbers of one reading, as a sink wants them: its registers, its names, its units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The meter's name in the configuration.
+    pub meter: Arc<str>,
+    /// With meter, register and time the key under which a receiver holds it once.
+    pub seq: u64,
+    /// When.
+    pub at: Instant,
+    /// What a reader should know.
+    pub flags: RowFlags,
+    /// In the telegram's order; derived ones at the end.
+    pub points: Vec<Point>,
+}
+
+/// One number of a reading.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// The register.
+    pub register: RegisterId,
+    /// What this sink calls it, if the configuration renames it.
+    pub name: Option<Arc<str>>,
+    /// The number; a counter goes on over an exchange of the meter.
+    pub number: Number,
+    /// In this unit, if one is known.
+    pub unit: Option<Unit>,
+    /// Computed from other registers, not sent by the meter.
+    pub derived: bool,
+}
+
+impl Sample {
+    /// The point of a register by its code, with any number of group F.
+    #[must_use]
+    pub fn point(&self, code: metergate_reading::ObisCode) -> Option<&Point> {
+        self.points.iter().find(|point| point.register.obis() == Some(code))
+    }
+}
+
+/// One thing on the durable path, in the order of the store.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// A reading.
+    Reading(Sample),
+    /// A reading chosen by a tariff use case.
+    Measured {
+        /// Which use case.
+        case: UseCase,
+        /// The mark that it stands for.
+        mark: Mark,
+        /// How well.
+        quality: Quality,
+        /// The host's clock was not synchronised.
+        clock_doubtful: bool,
+        /// The reading.
+        sample: Sample,
+    },
+    /// An event.
+    Event(Event),
+}
+
+/// What came of handing a batch of entries to a receiver.
+#[derive(Debug, Default)]
+pub struct Delivered {
+    /// So many from the front are the receiver's now, those it refused for good included.
+    pub taken: usize,
+    /// Of these, by their place in the batch, what was refused for good, and why. They are skipped and told.
+    pub refused: Vec<(usize, String)>,
+    /// Why not all were taken; the rest is tried again.
+    pub trouble: Option<Trouble>,
+}
+
+impl Delivered {
+    /// All of them were taken.
+    #[must_use]
+    pub fn all(batch: &[Entry]) -> Self {
+        Self { taken: batch.len(), ..Self::default() }
+    }
+
+    /// None was taken.
+    #[must_use]
+    pub fn none(trouble: Trouble) -> Self {
+        Self { trouble: Some(trouble), ..Self::default() }
+    }
+}
+
+/// Why a receiver cannot take anything at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// How far it came.
+    pub step: Step,
+    /// Figures and words for a person; no secret.
+    pub message: String,
+    /// The receiver asked to be left alone for so long.
+    pub retry_after: Option<std::time::Duration>,
+}
+
+impl Trouble {
+    /// Trouble at a step.
+    pub fn new(step: Step, message: impl Into<String>) -> Self {
+        Self { step, message: message.into(), retry_after: None }
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.step.text(), self.message)
+    }
+}
+
+/// How far a delivery came: what a person looks at next differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The receiver's name has no address.
+    Resolve,
+    /// Nobody accepts the connection.
+    Connect,
+    /// Encryption could not be agreed on, or the receiver's certificate is not trusted.
+    Tls,
+    /// The receiver does not accept who we are.
+    Login,
+    /// The receiver did not take the entries.
+    Deliver,
+}
+
+impl Step {
+    /// The stable name.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Resolve => "name resolution",
+            Self::Connect => "connection",
+            Self::Tls => "encryption",
+            Self::Login => "login",
+            Self::Deliver => "delivery",
+        }
+    }
+}
