@@ -17,6 +17,7 @@ pub mod event;
 pub mod found;
 pub mod harmless;
 pub mod json;
+mod net;
 pub mod pipeline;
 pub mod plausible;
 pub mod port;

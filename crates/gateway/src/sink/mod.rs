@@ -1,10 +1,26 @@
 //! Where readings go. Each sink has a thread and a bounded queue of its own, so that one that hangs changes nothing
 //! for the meters and the other sinks.
 mod csv;
+#[allow(dead_code)]
+mod graphite;
+#[allow(dead_code)]
+mod homie;
+#[allow(dead_code)]
+mod http;
+#[allow(dead_code)]
+mod influx;
+#[allow(dead_code)]
+mod mqtt;
+mod news;
+#[allow(dead_code)]
+mod prometheus;
 mod queue;
 mod sample;
+#[allow(dead_code)]
+mod smgw_lite;
 mod stdout;
 
+pub use news::News;
 pub use sample::{Delivered, Entry, Point, Sample, Step, Trouble};
 
 use crate::config::{Selection, SinkKind, SinkSetup};
