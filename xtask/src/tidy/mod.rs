@@ -34,6 +34,7 @@ const RULES: &[(&str, Rule)] = &[
     ("files are short enough to read", sources::lengths),
     ("nothing is left undone", sources::unfinished),
     ("no floating point between line and sink", sources::floats),
+    ("unsafe code only where everyone knows it", sources::unsafety),
     ("no path of somebody's machine", sources::machine_paths),
     ("no toolchain is forced on anybody", sources::toolchain),
 ];
