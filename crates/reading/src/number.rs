@@ -83,6 +83,30 @@ impl Number {
         }
     }
 
+    /// The exact sum, at the smaller of the two exponents; `None` when it does not fit.
+    ///
+    /// ```
+    /// use metergate_reading::Number;
+    ///
+    /// let total = Number::new(5, 3).checked_add(Number::new(25, -1));
+    /// assert_eq!(total, Some(Number::new(50_025, -1)));
+    /// assert_eq!(Number::new(i64::MAX, 0).checked_add(Number::new(1, 0)), None);
+    /// ```
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let exponent = self.exponent.min(other.exponent);
+        let mantissa = self.at_exponent(exponent)?.checked_add(other.at_exponent(exponent)?)?;
+        Some(Self { mantissa, exponent })
+    }
+
+    /// The exact difference, at the smaller of the two exponents; `None` when it does not fit.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        let exponent = self.exponent.min(other.exponent);
+        let mantissa = self.at_exponent(exponent)?.checked_sub(other.at_exponent(exponent)?)?;
+        Some(Self { mantissa, exponent })
+    }
+
     /// True when both are worth the same, whatever their exponents.
     #[must_use]
     pub fn same_value(self, other: Self) -> bool {
