@@ -30,8 +30,8 @@ mod sink;
 pub use layers::Surroundings;
 pub use layout_file::read as read_layouts;
 pub use setup::{
-    CsvSetup, Gateway, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, RegisterPattern, Selection,
-    SinkKind, SinkSetup,
+    CsvSetup, Gateway, GivenUnit, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, RegisterPattern,
+    Selection, SinkKind, SinkSetup, Stream,
 };
 
 pub use sink::{

@@ -5,8 +5,9 @@ use super::sink::{
 use metergate_meter::layout::Layout;
 use metergate_meter::models::Model;
 use metergate_meter::{Key, LineSettings, Protocol};
-use metergate_reading::ObisCode;
+use metergate_reading::{Number, ObisCode, Unit};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A gateway as the configuration describes it.
@@ -228,8 +229,26 @@ pub struct Selection {
     pub meters: Vec<String>,
     /// Which registers; empty: all.
     pub registers: Vec<RegisterPattern>,
+    /// What the sink calls registers; the first pattern that fits counts.
+    pub rename: Vec<(RegisterPattern, Arc<str>)>,
+    /// Numbers in these units' base units are given in these units: `kWh`, `kW`.
+    pub units: Vec<GivenUnit>,
     /// At most one reading of a meter in this time.
     pub min_interval: Option<Duration>,
+    /// A number whose register fits is given only when it has changed by at least so much, in its base unit.
+    pub change: Vec<(RegisterPattern, Number)>,
+    /// What has not changed enough is given all the same after this time.
+    pub refresh: Option<Duration>,
+    /// Registers as they stand on the meter, where otherwise counters go on over an exchange.
+    pub as_printed: bool,
+    /// No derived registers.
+    pub sent_only: bool,
+    /// What of the store, on the durable path; empty: what is usual for the kind.
+    pub streams: Vec<Stream>,
+    /// A new sink begins with all that the store has, where otherwise it begins with what comes now.
+    pub from_beginning: bool,
+    /// Nothing is delivered until a person says so.
+    pub paused: bool,
 }
 
 impl Selection {
@@ -244,6 +263,75 @@ impl Selection {
     pub fn wants_register(&self, obis: Option<ObisCode>) -> bool {
         self.registers.is_empty()
             || obis.is_some_and(|code| self.registers.iter().any(|pattern| pattern.fits(code)))
+    }
+}
+
+/// What the store has, each in its own order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Every believed reading.
+    Readings,
+    /// What the tariff use cases have chosen: quarter hours, snapshots.
+    Measured,
+    /// What happened.
+    Events,
+}
+
+impl Stream {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Readings, Self::Measured, Self::Events];
+
+    /// The name in configuration and store.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Readings => "readings",
+            Self::Measured => "quarter-hours",
+            Self::Events => "events",
+        }
+    }
+}
+
+/// A unit as people give it: a base unit and a power of ten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GivenUnit {
+    /// The base unit.
+    pub base: Unit,
+    /// 3 for kWh.
+    pub exponent: i8,
+}
+
+impl GivenUnit {
+    /// The base unit itself.
+    #[must_use]
+    pub const fn base(base: Unit) -> Self {
+        Self { base, exponent: 0 }
+    }
+}
+
+/// `kWh`.
+impl std::fmt::Display for GivenUnit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let prefix = match self.exponent {
+            -3 => "m",
+            3 => "k",
+            6 => "M",
+            9 => "G",
+            _ => "",
+        };
+        write!(f, "{prefix}{}", self.base.text())
+    }
+}
+
+impl std::str::FromStr for GivenUnit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Unit::from_text(text).map(|(base, exponent)| Self { base, exponent });
+        // What cannot be written back, such as 10^2, is not given.
+        found
+            .filter(|unit| matches!(unit.exponent, -3 | 0 | 3 | 6 | 9))
+            .ok_or_else(|| format!("`{text}` is no unit such as Wh, kWh, W, kW, V or m3"))
     }
 }
 

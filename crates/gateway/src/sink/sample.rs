@@ -1,4 +1,5 @@
 //! What sinks get, the same on the live and on the durable path.
+use crate::config::GivenUnit;
 use crate::event::Event;
 use crate::store::{Mark, Quality, RowFlags, UseCase};
 use metergate_reading::{Instant, Number, RegisterId, Unit};
@@ -13,6 +14,8 @@ pub struct Sample {
     pub seq: u64,
     /// When.
     pub at: Instant,
+    /// The meter's own clock in seconds since 1970, if it sends one with a zone.
+    pub meter_clock_s: Option<i64>,
     /// What a reader should know.
     pub flags: RowFlags,
     /// In the telegram's order; derived ones at the end.
@@ -28,14 +31,30 @@ pub struct Point {
     pub name: Option<Arc<str>>,
     /// The number; a counter goes on over an exchange of the meter.
     pub number: Number,
-    /// In this unit, if one is known.
+    /// Its unit, if one is known.
     pub unit: Option<Unit>,
+    /// The number stands for so many powers of ten of the unit: 3 when the sink wants kWh, otherwise 0.
+    pub prefix: i8,
     /// Computed from other registers, not sent by the meter.
     pub derived: bool,
 }
 
+impl Point {
+    /// The number in its base unit, as the store has it.
+    #[must_use]
+    pub fn base_number(&self) -> Option<Number> {
+        self.number.scaled(self.prefix)
+    }
+
+    /// The unit that the number is given in, such as `kWh`; empty for a bare number.
+    #[must_use]
+    pub fn unit_text(&self) -> String {
+        self.unit.map_or_else(String::new, |base| GivenUnit { base, exponent: self.prefix }.to_string())
+    }
+}
+
 impl Sample {
-    /// The point of a register by its code, with any number of group F.
+    /// The point of a register by its code.
     #[must_use]
     pub fn point(&self, code: metergate_reading::ObisCode) -> Option<&Point> {
         self.points.iter().find(|point| point.register.obis() == Some(code))

@@ -20,12 +20,27 @@ use super::meter::check_name;
 use super::node::Value;
 use super::problem::did_you_mean;
 use super::section::Section;
-use super::setup::{MeterSetup, Selection, SinkKind, SinkSetup};
+use super::setup::{MeterSetup, RegisterPattern, Selection, SinkKind, SinkSetup, Stream};
 use crate::cli::Format;
+use metergate_reading::Number;
 use std::path::Path;
 
 /// Keys of every sink.
-const KEYS: &[&str] = &["kind", "meters", "registers", "min_interval"];
+const KEYS: &[&str] = &[
+    "kind",
+    "meters",
+    "registers",
+    "rename",
+    "units",
+    "min_interval",
+    "change",
+    "refresh",
+    "as_printed",
+    "derived",
+    "streams",
+    "from",
+    "paused",
+];
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -100,6 +115,60 @@ fn selection(section: &Section<'_>, meters: &[MeterSetup]) -> Selection {
             Value::Text(pattern) => pattern.parse(),
             other => Err(format!("expected OBIS codes in quotes, found {}", other.kind())),
         }),
+        rename: by_register(section, "rename", |name| match name {
+            Value::Text(name) if !name.trim().is_empty() => Ok(name.trim().into()),
+            other => Err(format!("expected a name in quotes, found {}", other.kind())),
+        }),
+        units: section.list("units", |item| match item {
+            Value::Text(unit) => unit.parse(),
+            other => Err(format!("expected units in quotes, found {}", other.kind())),
+        }),
         min_interval: section.duration("min_interval"),
+        change: by_register(section, "change", |least| match least {
+            Value::Whole(number) => Ok(Number::new(*number, 0)),
+            Value::Text(text) => text
+                .parse()
+                .map_err(|error: metergate_reading::ParseNumberError| format!("{error}, such as \"0.5\"")),
+            other => Err(format!("expected a number, with decimals in quotes, found {}", other.kind())),
+        }),
+        refresh: section.duration("refresh"),
+        as_printed: section.truth("as_printed").unwrap_or_default(),
+        sent_only: !section.truth("derived").unwrap_or(true),
+        streams: section.list("streams", |item| match item {
+            Value::Text(name) => Stream::ALL
+                .into_iter()
+                .find(|stream| stream.text() == name)
+                .ok_or_else(|| did_you_mean(name, Stream::ALL.iter().map(|stream| stream.text()))),
+            other => Err(format!("expected names of streams, found {}", other.kind())),
+        }),
+        from_beginning: section.word("from", &[("beginning", true), ("now", false)]).unwrap_or_default(),
+        paused: section.truth("paused").unwrap_or_default(),
     }
+}
+
+/// A table from registers to something.
+fn by_register<T>(
+    section: &Section<'_>,
+    key: &str,
+    mut value: impl FnMut(&Value) -> Result<T, String>,
+) -> Vec<(RegisterPattern, T)> {
+    let Some(node) = section.table.get(key) else { return Vec::new() };
+    let Value::Table(table) = &node.value else {
+        let message =
+            format!("expected a table such as {{ \"1-0:1.8.0\" = ... }}, found {}", node.value.kind());
+        section.problem(key, message, None);
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (code, node) in table.iter() {
+        match (code.parse(), value(&node.value)) {
+            (Ok(pattern), Ok(value)) => all.push((pattern, value)),
+            (pattern, value) => {
+                for message in [pattern.err(), value.err()].into_iter().flatten() {
+                    section.problem(key, format!("`{code}`: {message}"), None);
+                }
+            }
+        }
+    }
+    all
 }
