@@ -19,6 +19,8 @@ mod sample;
 #[allow(dead_code)]
 mod smgw_lite;
 mod stdout;
+#[allow(dead_code)]
+mod wanted;
 
 pub use news::News;
 pub use sample::{Delivered, Entry, Point, Sample, Step, Trouble};
