@@ -55,7 +55,10 @@ impl Row {
     }
 }
 
-/// What a reader should know of a row, as a set.
+/// What a reader should know of a row, as a set, and the offset of the meter's clock from UTC.
+///
+/// The lower byte is the set; the upper byte is the offset in quarter hours, signed, which every zone on Earth is a
+/// multiple of. It means something only beside a clock of the meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RowFlags(pub u16);
 
@@ -85,6 +88,20 @@ impl RowFlags {
         (Self::PARTLY_HELD, "partly_held"),
         (Self::RELEASED, "released"),
     ];
+
+    /// The same with the offset of the meter's clock in minutes east of Greenwich; one that is no multiple of a quarter
+    /// hour, or beyond a day, is left out.
+    #[must_use]
+    pub fn with_meter_offset(self, minutes: i16) -> Self {
+        let quarters = if minutes % 15 == 0 { i8::try_from(minutes / 15).unwrap_or_default() } else { 0 };
+        Self(u16::from_be_bytes([quarters.to_be_bytes()[0], self.0.to_be_bytes()[1]]))
+    }
+
+    /// The offset of the meter's clock in minutes east of Greenwich.
+    #[must_use]
+    pub fn meter_offset_min(self) -> i16 {
+        i16::from(i8::from_be_bytes([self.0.to_be_bytes()[0]])) * 15
+    }
 
     /// Both sets together.
     #[must_use]
@@ -127,4 +144,21 @@ pub struct Remark {
     pub since: Instant,
     /// The value as its JSON has it.
     pub value: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_and_the_offset_of_the_meters_clock_do_not_disturb_each_other() {
+        for minutes in [-570, -60, 0, 120, 345, 840] {
+            let flags = RowFlags::LATE.with_meter_offset(minutes).with(RowFlags::RELEASED);
+            assert_eq!(flags.meter_offset_min(), minutes);
+            assert!(flags.contains(RowFlags::LATE) && flags.contains(RowFlags::RELEASED));
+            assert!(!flags.contains(RowFlags::SALVAGED));
+        }
+        assert_eq!(RowFlags::default().with_meter_offset(7).meter_offset_min(), 0);
+        assert_eq!(RowFlags::default().with_meter_offset(i16::MAX).meter_offset_min(), 0);
+    }
 }
