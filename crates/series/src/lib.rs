@@ -1,4 +1,4 @@
-//! Columns of one meter and register: the delta codec of the store.
+//! Columns of one meter and register: the delta codec of the store, and the records of the SMGW.Lite push.
 //!
 //! ```
 //! use metergate_series::block::{Block, BlockError, Encoder, Row};
@@ -25,6 +25,7 @@
 //! ```
 //!
 //! - [`block`]: rows of one meter in columns of small differences, ready for a general compressor.
+//! - [`smgw_lite`]: the bodies of the binary push of SMGW.Lite devices, both directions.
 //!
 //! **Invariants.** No transport, no storage, no compression, no floating point. Every `i64` comes back exactly. No
 //! bytes make this crate panic, or allocate more than a fixed multiple of their length.
@@ -36,3 +37,4 @@ extern crate alloc;
 extern crate std;
 
 pub mod block;
+pub mod smgw_lite;
