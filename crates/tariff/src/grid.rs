@@ -5,12 +5,20 @@ use metergate_reading::{Instant, Trust};
 /// A point of a [`Grid`]: whole seconds since 1970-01-01T00:00:00Z, a multiple of the period.
 ///
 /// The slot that a mark begins has the mark's name: the quarter hour 12:15 runs from 12:15 to 12:30.
+/// Which grid it is of stands beside it: [`Grid::mark`] checks a number from outside, [`from_unix_s`](Self::from_unix_s)
+/// takes back what was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(i64);
 
 impl Mark {
     /// Second 0, which every grid has.
     pub(crate) const EPOCH: Self = Self(0);
+
+    /// A mark that was stored as seconds, unchecked.
+    #[must_use]
+    pub const fn from_unix_s(unix_s: i64) -> Self {
+        Self(unix_s)
+    }
 
     /// Seconds since 1970-01-01T00:00:00Z.
     #[must_use]
@@ -37,7 +45,7 @@ impl Run {
 }
 
 /// How the value of a mark came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quality {
     /// A reading less than 15 s after the mark.
     Exact,
@@ -205,6 +213,11 @@ impl Grid {
     pub fn floor(self, unix_ms: i64) -> Mark {
         // Neither step overflows: the quotient is smaller than the milliseconds by more than the factor.
         Mark(unix_ms.div_euclid(self.period_ms()) * i64::from(self.period_s))
+    }
+
+    /// The last mark of this grid not after a mark of another one.
+    pub(crate) fn align(self, mark: Mark) -> Mark {
+        Mark(mark.0.saturating_sub(mark.0.rem_euclid(i64::from(self.period_s))))
     }
 
     /// The mark after this one.

@@ -43,11 +43,13 @@ impl Sampler {
     ///
     /// After a start whose clock is behind the store (the clock was wrong once), begin with the last mark that is not
     /// in the future and tell of the others with [`recorded`](Self::recorded): they are not taken twice, and those
-    /// between are not lost.
+    /// between are not lost. A mark of another period, from before a change of the settings, counts up to the mark
+    /// before it.
     #[must_use]
-    pub const fn new(grid: Grid, last_recorded: Option<Mark>) -> Self {
+    pub fn new(grid: Grid, last_recorded: Option<Mark>) -> Self {
         let unused = Run::one(Mark::EPOCH);
-        Self { grid, closed: last_recorded, runs: [unused; RUNS_MAX], len: 0 }
+        let closed = last_recorded.map(|mark| grid.align(mark));
+        Self { grid, closed, runs: [unused; RUNS_MAX], len: 0 }
     }
 
     /// The grid.
@@ -65,7 +67,7 @@ impl Sampler {
 
     /// A mark has got its value in another way: from late data, or before a restart.
     pub fn recorded(&mut self, mark: Mark) {
-        self.record(mark);
+        self.record(self.grid.align(mark));
     }
 
     /// The marks whose window has passed without a value, oldest first, as at most [`RUNS_MAX`] + 1 runs.
@@ -202,6 +204,16 @@ mod tests {
             missing(&Sampler::new(GRID, None), slot(4)).is_empty(),
             "nothing is missing before the first"
         );
+    }
+
+    #[test]
+    fn another_period_goes_on_at_its_own_next_mark() {
+        let half_hours = Grid::load_profile(1800).unwrap();
+        // 22:15 is no half hour; the next one is 22:30, and it is not off by a quarter.
+        let mut sampler = Sampler::new(half_hours, GRID.mark(MARK));
+        assert!(missing(&sampler, at(MARK + 1799)).is_empty());
+        assert_eq!(missing(&sampler, slot(2)), [(1, 1)]);
+        assert_eq!(sampler.reading(slot(1)).map(|pick| pick.mark.unix_s()), Some(MARK + 900));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use core::fmt;
 /// assert_eq!(UseCase::Taf9FeedIn.offered(), Offered::No);
 /// assert!("taf15".parse::<UseCase>().is_err());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UseCase {
     /// Few data: one register value a month.
     Taf1DataSaving,
