@@ -22,11 +22,14 @@
 extern crate std;
 
 mod boot;
+mod dynamic;
+mod exact;
 mod grid;
 mod sampler;
 mod use_case;
 
 pub use boot::BootSnapshot;
+pub use dynamic::{Dynamic, DynamicSettings, Trigger};
 pub use grid::{Grid, Mark, PeriodError, Pick, Quality, Run};
 pub use sampler::{RUNS_MAX, Sampler};
 pub use use_case::{Offered, ParseUseCaseError, Priority, UseCase};
