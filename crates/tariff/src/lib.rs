@@ -22,14 +22,22 @@
 extern crate std;
 
 mod boot;
+pub mod derived;
 mod dynamic;
 mod exact;
 mod grid;
+mod profile;
 mod sampler;
+mod time_of_use;
 mod use_case;
 
 pub use boot::BootSnapshot;
 pub use dynamic::{Dynamic, DynamicSettings, Trigger};
 pub use grid::{Grid, Mark, PeriodError, Pick, Quality, Run};
+pub use profile::{Boundary, MarkValue, ProfileError, Slot, Span, at_boundaries, between_boundaries, slots};
 pub use sampler::{RUNS_MAX, Sampler};
+pub use time_of_use::{
+    LocalSlot, RULES_MAX, Rule, Schedule, ScheduleError, TARIFFS_MAX, TariffRegisters, Weekday, Weekdays,
+    time_of_use,
+};
 pub use use_case::{Offered, ParseUseCaseError, Priority, UseCase};
