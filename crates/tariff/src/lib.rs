@@ -26,6 +26,7 @@ pub mod derived;
 mod dynamic;
 mod exact;
 mod grid;
+pub mod price;
 mod profile;
 mod sampler;
 mod time_of_use;
