@@ -30,6 +30,7 @@ pub mod price;
 mod profile;
 mod sampler;
 mod time_of_use;
+pub mod total;
 mod use_case;
 
 pub use boot::BootSnapshot;
