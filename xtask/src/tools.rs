@@ -22,8 +22,11 @@ pub(crate) const QEMU: Tool =
     Tool { program: "qemu-system-riscv32", package: "qemu-system-misc", need: "the bare-metal run" };
 /// Compiles the fuzzing engine.
 pub(crate) const CXX: Tool = Tool { program: "c++", package: "g++", need: "the fuzz targets" };
+/// The TLS server that the tests of encrypted connections talk to.
+pub(crate) const OPENSSL: Tool =
+    Tool { program: "openssl", package: "openssl", need: "the tests of encrypted connections" };
 
-const TOOLS: [Tool; 3] = [VALGRIND, QEMU, CXX];
+const TOOLS: [Tool; 4] = [VALGRIND, QEMU, CXX, OPENSSL];
 
 impl Tool {
     /// Nothing when the program is there, otherwise the sentence that says what to do.

@@ -17,12 +17,14 @@ pub mod event;
 pub mod found;
 pub mod harmless;
 pub mod json;
+#[allow(dead_code)]
 mod net;
 pub mod pipeline;
 pub mod plausible;
 pub mod port;
 pub mod reader;
 pub mod recorder;
+pub mod secret;
 pub mod shutdown;
 pub mod sink;
 pub mod state;

@@ -125,10 +125,14 @@ fn rows(explained: &Explained, values: &Table) -> Vec<Vec<String>> {
 
 /// A value as it was written; a secret only as the fact that there is one.
 fn shown(key: &str, value: &Value) -> String {
-    if ["key", "password", "token", "secret"].iter().any(|word| key.contains(word)) {
+    if crate::secret::is_secret(key) {
         return "(set)".to_owned();
     }
     match value {
+        // What follows the address of a receiver may hold a token.
+        Value::Text(text) if key == "url" && text.contains('?') => {
+            format!("{:?}", format!("{}?(not shown)", text.split('?').next().unwrap_or_default()))
+        }
         Value::Text(text) => format!("{text:?}"),
         Value::Whole(number) => number.to_string(),
         Value::Truth(truth) => truth.to_string(),

@@ -17,6 +17,8 @@
 //! Everything that is wrong is said at once, each with file, line, key and the likely fix. Values of keys are in no
 //! message.
 
+#[allow(dead_code)]
+mod endpoint;
 mod layers;
 mod layout_file;
 mod meter;
@@ -27,6 +29,9 @@ mod section;
 mod setup;
 mod sink;
 
+pub use endpoint::{
+    ClientIdentity, EndpointSetup, Fingerprint, Login, ProxySetup, Scheme, TlsSetup, TrustSetup,
+};
 pub use layers::Surroundings;
 pub use layout_file::read as read_layouts;
 pub use setup::{

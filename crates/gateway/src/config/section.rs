@@ -2,6 +2,7 @@
 use super::node::{Node, Table, Value};
 use super::origin::{Origin, Sources};
 use super::problem::{Problem, did_you_mean};
+use crate::secret::Secret;
 use std::cell::RefCell;
 use std::str::FromStr;
 use std::time::Duration;
@@ -104,6 +105,25 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// A password or token; what was typed is in no message.
+    #[allow(dead_code)]
+    pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
+        let node = self.table.get(key)?;
+        let Value::Text(text) = &node.value else {
+            self.wrong(key, node, "a text in quotes");
+            return None;
+        };
+        if text.is_empty() {
+            self.problem(key, "is empty", format!("remove `{key}` where none is needed"));
+            return None;
+        }
+        if !self.reading.sources.is_private(node.origin) {
+            let help = "move it to `metergate.secrets.toml` beside it, with chmod 600".to_owned();
+            self.note(key, "stands in a file that everybody on this host can read", help);
+        }
+        Some(Secret::new(text.as_str()))
     }
 
     /// A text that means something: `T` says in its error what it expects.
