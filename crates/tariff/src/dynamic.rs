@@ -216,8 +216,14 @@ mod tests {
         let mut none = Dynamic::new(off);
         none.power(at(0), watts(1));
         assert_eq!(none.power(at(600), watts(10_000)), None);
-        let mut all = Dynamic::new(DynamicSettings { noise_w: 0, noise_percent: 0, ..off });
-        all.power(at(0), watts(5));
-        assert_eq!(all.power(at(6000), watts(5)), None, "no change is no change");
+    }
+
+    #[test]
+    fn no_change_is_no_change_even_without_noise() {
+        let quiet = DynamicSettings { noise_w: 0, noise_percent: 0, ..DynamicSettings::default() };
+        let mut dynamic = Dynamic::new(quiet);
+        dynamic.power(at(0), watts(0));
+        assert_eq!(dynamic.power(at(6000), watts(0)), None);
+        assert_eq!(dynamic.power(at(6001), watts(1)), Some(Trigger::Ratio));
     }
 }

@@ -320,14 +320,11 @@ fn unix_seconds(text: &str) -> Option<i64> {
     DateTime::new(date, time).with_offset(offset_minutes).unix_seconds()
 }
 
-/// The minutes of `hh:mm`, at most 23:59.
+/// The minutes of `hh:mm`. A day and more is no offset: [`DateTime::with_offset`] leaves it out.
 fn minutes(text: &str) -> Option<i16> {
     let (hours, minutes) = text.split_once(':')?;
     let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
-    if hours > 23 || minutes > 59 {
-        return None;
-    }
-    i16::try_from(hours * 60 + minutes).ok()
+    (minutes < 60).then(|| i16::try_from(hours * 60 + minutes).ok())?
 }
 
 /// A number of exactly so many digits.
@@ -441,6 +438,7 @@ mod tests {
             "2024-10-27T24:00:00Z",
             "2024-10-27T02:45:00.5Z",
             "2024-10-27T02:45:00+24:00",
+            "2024-10-27T02:45:00+01:60",
             "2024-10-27T02:45:00+0200",
             "2024-10-27T02:45:00+\u{e9}2:00",
             "2024-10-27T02:45:00:00Z",
