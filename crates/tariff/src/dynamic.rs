@@ -223,7 +223,7 @@ mod tests {
         let quiet = DynamicSettings { noise_w: 0, noise_percent: 0, ..DynamicSettings::default() };
         let mut dynamic = Dynamic::new(quiet);
         dynamic.power(at(0), watts(0));
-        assert_eq!(dynamic.power(at(6000), watts(0)), None);
-        assert_eq!(dynamic.power(at(6001), watts(1)), Some(Trigger::Ratio));
+        assert_eq!(dynamic.power(at(58), watts(0)), None);
+        assert_eq!(dynamic.power(at(59), watts(1)), Some(Trigger::Ratio));
     }
 }
