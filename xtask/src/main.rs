@@ -9,12 +9,14 @@ mod bless;
 mod corpus;
 mod deny;
 mod fuzz;
+mod package;
 mod place;
 mod shell;
 mod step;
 mod test;
 mod tidy;
 mod tools;
+mod units;
 
 use anyhow::{Result, bail};
 use place::Place;
@@ -32,10 +34,12 @@ Tasks of this workspace.
   cargo xtask fuzz [--seconds N]  every decoder under random input, N seconds each (30)
   cargo xtask deny                licences, bans, sources and advisories of all dependencies
   cargo xtask bare-metal          build for the microcontroller target and run it in an emulator
+  cargo xtask man                 the manual pages
+  cargo xtask deb                 the Debian package, optimised
   cargo xtask help                this text
 
-Tools that are not part of Rust (an emulator, valgrind, cargo-deny) are installed when they are missing: Debian
-packages when you are root, cargo-deny from crates.io. They are kept in $XTASK_CACHE, by default
+Tools that are not part of Rust (an emulator, valgrind, cargo-deny, cargo-deb) are installed when they are missing:
+Debian packages when you are root, the cargo ones from crates.io. They are kept in $XTASK_CACHE, by default
 ~/.cache/metergate, so that all checkouts share them.
 ";
 
@@ -78,6 +82,8 @@ fn run(arguments: &[String]) -> Result<()> {
             return alone(deny::advisories);
         }
         "bare-metal" => return alone(bare_metal::check),
+        "man" => return alone(package::man),
+        "deb" => return alone(package::deb),
         other => bail!("no task is named `{other}`; `cargo xtask help` lists them"),
     }
     Ok(())

@@ -2,7 +2,7 @@
 use crate::place::Place;
 use crate::shell::{cargo_in, run as sh, which};
 use crate::step::{self, Outcome, Step};
-use crate::{bare_metal, bench, corpus, deny, fuzz, tidy, tools};
+use crate::{bare_metal, bench, corpus, deny, fuzz, package, tidy, tools, units};
 use anyhow::{Result, bail};
 
 /// All steps, the quick ones first.
@@ -31,6 +31,12 @@ const STEPS: &[Step] = &[
         run: corpus::check,
     },
     Step { name: "gates", what: "instructions to decode a telegram stay within bounds", run: bench::check },
+    Step { name: "units", what: "systemd finds the units right and tightly closed", run: units::check },
+    Step {
+        name: "package",
+        what: "the Debian package is installed, its service run, upgraded and purged",
+        run: package::check,
+    },
     Step {
         name: "fuzz",
         what: "every fuzz target builds, its seeds are accepted, and a short run finds nothing",

@@ -1,9 +1,10 @@
 //! Programs that are not part of Rust: found, installed as Debian packages when root, or named in a sentence.
-use crate::place::Place;
+use crate::place::{Place, cargo};
 use crate::shell::{is_root, run, which};
 use crate::step::Outcome;
-use crate::{bare_metal, deny};
-use anyhow::Result;
+use crate::{bare_metal, deny, package};
+use anyhow::{Context as _, Result};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A program and the Debian package that brings it.
@@ -28,6 +29,17 @@ pub(crate) const OPENSSL: Tool =
 
 const TOOLS: [Tool; 4] = [VALGRIND, QEMU, CXX, OPENSSL];
 
+/// A cargo subcommand that is built from crates.io.
+pub(crate) struct CratesIo {
+    /// Its name, also of the program.
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    /// What we need of it; nothing of its default features.
+    pub(crate) features: &'static [&'static str],
+    /// How long the build takes, for who waits.
+    pub(crate) takes: &'static str,
+}
+
 impl Tool {
     /// Nothing when the program is there, otherwise the sentence that says what to do.
     pub(crate) fn missing(&self) -> Option<String> {
@@ -48,7 +60,9 @@ pub(crate) fn install(place: &Place) -> Result<Outcome> {
     }
     let mut named: Vec<String> = TOOLS.iter().filter_map(Tool::missing).collect();
     named.extend(bare_metal::Toolchain::get(place).err().map(|error| format!("{error:#}")));
-    named.extend(deny::program(place).err().map(|error| format!("{error:#}")));
+    for tool in [&deny::CARGO_DENY, &package::CARGO_DEB] {
+        named.extend(from_crates_io(place, tool).err().map(|error| format!("{error:#}")));
+    }
     if named.is_empty() {
         return Ok(Outcome::PASSED);
     }
@@ -69,4 +83,37 @@ pub(crate) fn debian_packages(packages: &[&str]) -> Result<()> {
     // Never takes away what somebody installed: a conflict is an error to read, not a surprise.
     let arguments = ["install", "-y", "-qq", "--no-install-recommends", "--no-remove"];
     run(Command::new("apt-get").args(arguments).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// A subcommand of cargo: the one in `PATH`, or our own, built once from crates.io.
+///
+/// # Errors
+/// When it cannot be built, with the sentence for the table.
+pub(crate) fn from_crates_io(place: &Place, tool: &CratesIo) -> Result<PathBuf> {
+    let CratesIo { name, version, features, takes } = tool;
+    if let Some(program) = which(name) {
+        return Ok(program);
+    }
+    let folder = place.cache.join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
+    if program.exists() {
+        return Ok(program);
+    }
+    println!("{name} {version} is built once from crates.io, about {takes}:");
+    let built = place.target.join(name);
+    // It runs for a second: an unoptimised build is four times quicker to have.
+    run(Command::new(cargo())
+        .args(["install", name, "--version", version, "--locked", "--no-default-features", "--quiet"])
+        .arg(format!("--features={}", features.join(",")))
+        .arg("--root")
+        .arg(&folder)
+        .env("CARGO_TARGET_DIR", &built)
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"))
+    .with_context(|| format!("{name} cannot be installed here"))?;
+    // The build folder is hundreds of megabytes that nobody needs again; what stays is one program.
+    let _ = std::fs::remove_dir_all(built);
+    Ok(program)
 }
