@@ -6,6 +6,7 @@
 mod bare_metal;
 mod bench;
 mod bless;
+mod containers;
 mod corpus;
 mod deny;
 mod fuzz;

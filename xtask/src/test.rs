@@ -2,7 +2,7 @@
 use crate::place::Place;
 use crate::shell::{cargo_in, run as sh, which};
 use crate::step::{self, Outcome, Step};
-use crate::{bare_metal, bench, corpus, deny, fuzz, package, tidy, tools, units};
+use crate::{bare_metal, bench, containers, corpus, deny, fuzz, package, tidy, tools, units};
 use anyhow::{Result, bail};
 
 /// All steps, the quick ones first.
@@ -36,6 +36,11 @@ const STEPS: &[Step] = &[
         name: "package",
         what: "the Debian package is installed, its service run, upgraded and purged",
         run: package::check,
+    },
+    Step {
+        name: "containers",
+        what: "what the image and the add-on of Home Assistant are made of, as far as one sees without building them",
+        run: containers::check,
     },
     Step {
         name: "fuzz",
