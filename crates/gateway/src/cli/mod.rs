@@ -11,6 +11,7 @@ pub mod demo;
 pub mod detect;
 mod explain;
 mod failure;
+pub mod import;
 pub mod keys;
 pub mod meters;
 pub mod replay;
@@ -70,6 +71,8 @@ pub enum Command {
     Meters(meters::Args),
     /// Check the configuration and explain what it means and where each value comes from.
     CheckConfig(check_config::Args),
+    /// Make a configuration from that of another program: vzlogger, smart-meter-reader.
+    Import(import::Args),
     /// Print the completions for a shell.
     Completions(completions::Args),
 }
@@ -129,6 +132,7 @@ pub fn execute(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Detect(args) => detect::run(args, out),
         Command::Meters(args) => meters::run(args, out),
         Command::CheckConfig(args) => check_config::run(args, out),
+        Command::Import(args) => import::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }
 }

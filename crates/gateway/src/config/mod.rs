@@ -189,6 +189,11 @@ fn no_meter(root: &Section<'_>, layers: &Layers, source: &Source) {
     root.problem("", message, help);
 }
 
+/// The word that is not a profile and that a profile of this name would be taken for, if any.
+pub(crate) fn taken_for(profile: &str) -> Option<&'static str> {
+    problem::meant(profile, layers::IN_PROFILE.iter().copied().chain(["default"]))
+}
+
 /// A port has one reader.
 fn check_ports(meters: &[MeterSetup], typed: &[(&str, Section<'_>)]) {
     for (index, meter) in meters.iter().enumerate() {
