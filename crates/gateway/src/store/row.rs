@@ -1,6 +1,6 @@
 //! What the store keeps: rows of numbers, and which registers they belong to.
-use super::case::{Mark, Quality, UseCase};
 use metergate_reading::{Instant, Number, RegisterId, Unit};
+use metergate_tariff::{Mark, Quality, UseCase};
 use std::sync::Arc;
 
 /// One register as all rows of a shape hold it.

@@ -1,0 +1,264 @@
+//! Writes what waited, in one transaction.
+use super::block::{self, Block, BlockRow};
+use super::database::{Database, Ids, count, in_transaction, integer};
+use super::error::Doing;
+use super::queue::{Batch, Change};
+use super::{Measured, Quality, Row, StoreError, names};
+use crate::event::Event;
+use crate::plausible::EpochCause;
+use crate::plausible::{Epoch, Held, HeldReason, Judgement};
+use metergate_reading::Unit;
+use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Events that are kept: of a gateway that complains every five minutes, the last ten weeks.
+const EVENTS_MAX: i64 = 20_000;
+
+/// Numbers in quarantine that are kept; who has more of them looks at the newest.
+const HELD_MAX: i64 = 20_000;
+
+/// Rows without a time that are kept: a day of one meter at 1 Hz and more. They are few unless no clock is ever right.
+const UNDATED_MAX: i64 = 100_000;
+
+/// Rows of a boot that got a time.
+#[derive(Debug, Default)]
+pub(super) struct Dated {
+    pub(super) rows: Vec<Arc<Row>>,
+    /// What is removed from among the undated, up to here.
+    pub(super) boot: String,
+    pub(super) up_to: i64,
+}
+
+/// Commits a batch; it is on the disk when this returns.
+///
+/// # Errors
+/// What SQLite says; then nothing of the batch is in the database.
+pub(super) fn commit(
+    database: &mut Database,
+    batch: &Batch,
+    dated: Option<&Dated>,
+) -> Result<(), StoreError> {
+    in_transaction(database, |transaction, ids| {
+        let rows = batch.rows.iter().chain(dated.iter().flat_map(|dated| &dated.rows));
+        put_rows(transaction, ids, rows)?;
+        if let Some(dated) = dated {
+            let sql = "DELETE FROM undated WHERE boot = ?1 AND id <= ?2";
+            transaction.execute(sql, params![dated.boot, dated.up_to]).doing("writing")?;
+        }
+        put_undated(transaction, ids, batch)?;
+        for measured in &batch.measured {
+            put_measured(transaction, ids, measured)?;
+        }
+        put_events(transaction, &batch.events)?;
+        for change in &batch.changes {
+            put_change(transaction, ids, change)?;
+        }
+        for ((sink, stream), seq) in &batch.cursors {
+            let sql = "INSERT INTO cursor VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET seq = excluded.seq";
+            let mut put = transaction.prepare_cached(sql).doing("writing")?;
+            put.execute(params![sink, stream.text(), integer(*seq)]).doing("writing")?;
+        }
+        Ok(())
+    })
+}
+
+/// The rows of a commit, one block a meter.
+fn put_rows<'r>(
+    transaction: &Transaction<'_>,
+    ids: &mut Ids<'_>,
+    rows: impl Iterator<Item = &'r Arc<Row>>,
+) -> Result<(), StoreError> {
+    let mut meters: BTreeMap<i64, Vec<BlockRow>> = BTreeMap::new();
+    for row in rows {
+        let block_row = BlockRow::new(row, ids.shape(&row.shape)?);
+        meters.entry(ids.meter(&row.meter)?).or_default().push(block_row);
+    }
+    let mut blocks = Vec::new();
+    for (meter, rows) in meters {
+        blocks.extend(block::blocks(&rows, false)?.into_iter().map(|block| (meter, block)));
+    }
+    put_blocks(transaction, "recent", &blocks)
+}
+
+/// Blocks of one group.
+pub(super) fn put_blocks(
+    transaction: &Transaction<'_>,
+    table: &str,
+    blocks: &[(i64, Block)],
+) -> Result<(), StoreError> {
+    let Some(group) = blocks.iter().map(|(_, block)| block.first).min() else { return Ok(()) };
+    let sql = format!(
+        "INSERT INTO {table} (first, last, grp, meter, count, min_ms, max_ms, length, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    );
+    let mut put = transaction.prepare_cached(&sql).doing("writing")?;
+    for (meter, block) in blocks {
+        let numbers = params![
+            integer(block.first),
+            integer(block.last),
+            integer(group),
+            meter,
+            count(block.count),
+            block.min_ms,
+            block.max_ms,
+            count(block.length),
+            block.bytes,
+        ];
+        put.execute(numbers).doing("writing")?;
+    }
+    Ok(())
+}
+
+fn put_undated(transaction: &Transaction<'_>, ids: &mut Ids<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let sql = "INSERT OR IGNORE INTO undated (id, boot, meter, bytes) VALUES (?1, ?2, ?3, ?4)";
+    for (id, boot, row) in &batch.undated {
+        let bytes = block::pack_one(&BlockRow::new(row, ids.shape(&row.shape)?));
+        let mut put = transaction.prepare_cached(sql).doing("writing")?;
+        put.execute(params![id, boot, ids.meter(&row.meter)?, bytes]).doing("writing")?;
+    }
+    if let Some((last, ..)) = batch.undated.back() {
+        let sql = "DELETE FROM undated WHERE id <= ?1";
+        transaction.execute(sql, [last.saturating_sub(UNDATED_MAX)]).doing("writing")?;
+    }
+    Ok(())
+}
+
+fn put_measured(
+    transaction: &Transaction<'_>,
+    ids: &mut Ids<'_>,
+    measured: &Measured,
+) -> Result<(), StoreError> {
+    let meter = ids.meter(&measured.row.meter)?;
+    let (case, mark_s) = (measured.case.code(), measured.mark.unix_s());
+    if names::has_grid(measured.case) {
+        let sql =
+            "SELECT seq, at_ms, quality FROM measured WHERE meter = ?1 AND use_case = ?2 AND mark_s = ?3";
+        let mut present = transaction.prepare_cached(sql).doing("reading")?;
+        let present: Option<(i64, i64, String)> = present
+            .query_row(params![meter, case, mark_s], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()
+            .doing("reading")?;
+        if let Some((seq, at_ms, quality)) = present {
+            if !beats(measured, at_ms, names::quality(&quality)) {
+                return Ok(());
+            }
+            transaction.execute("DELETE FROM measured WHERE seq = ?1", [seq]).doing("writing")?;
+        }
+    }
+    let sql = "INSERT INTO measured VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let bytes = block::pack_one(&BlockRow::new(&measured.row, ids.shape(&measured.row.shape)?));
+    let mut put = transaction.prepare_cached(sql).doing("writing")?;
+    let values = params![
+        integer(measured.seq),
+        meter,
+        case,
+        mark_s,
+        measured.quality.name(),
+        measured.clock_doubtful,
+        measured.row.at.unix_ms,
+        bytes,
+    ];
+    put.execute(values).doing("writing")?;
+    Ok(())
+}
+
+/// Whether a value takes the place of the one that its mark has: an earlier reading does, and what a person gives.
+fn beats(measured: &Measured, at_ms: i64, present: Option<Quality>) -> bool {
+    match (measured.quality, present) {
+        (Quality::Substituted, _) | (_, None) => true,
+        (_, Some(Quality::Substituted)) | (Quality::Missing, _) => false,
+        (_, Some(Quality::Missing)) => true,
+        (_, Some(Quality::Exact | Quality::Late)) => measured.row.at.unix_ms < at_ms,
+    }
+}
+
+fn put_events<'e>(
+    transaction: &Transaction<'_>,
+    events: impl IntoIterator<Item = &'e Event>,
+) -> Result<(), StoreError> {
+    let mut any = None;
+    for event in events {
+        let mut put = transaction
+            .prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
+            .doing("writing")?;
+        let values = params![
+            integer(event.seq),
+            event.at.unix_ms,
+            names::trust_code(event.at.trust),
+            event.code.text(),
+            event.about,
+            event.detail,
+            event.count,
+        ];
+        put.execute(values).doing("writing")?;
+        any = Some(event.seq);
+    }
+    if let Some(last) = any {
+        transaction
+            .execute("DELETE FROM event WHERE seq <= ?1", [integer(last).saturating_sub(EVENTS_MAX)])
+            .doing("writing")?;
+    }
+    Ok(())
+}
+
+fn put_change(transaction: &Transaction<'_>, ids: &mut Ids<'_>, change: &Change) -> Result<(), StoreError> {
+    let changed = match change {
+        Change::Hold(held) => return put_held(transaction, ids, held),
+        Change::Epoch(epoch) => return put_epoch(transaction, ids, epoch),
+        Change::Judge(held, judgement) => transaction.execute(
+            "UPDATE held SET judgement = ?2 WHERE id = ?1",
+            params![held, names::name_of(&Judgement::NAMES, *judgement)],
+        ),
+        Change::UndoEpoch(epoch) => transaction.execute("UPDATE epoch SET undone = 1 WHERE id = ?1", [epoch]),
+        Change::Remark(remark) => transaction.execute(
+            "INSERT INTO remark VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
+             SET since_ms = excluded.since_ms, trust = excluded.trust, value = excluded.value",
+            params![
+                ids.meter(&remark.meter)?,
+                remark.id.to_string(),
+                remark.since.unix_ms,
+                names::trust_code(remark.since.trust),
+                remark.value,
+            ],
+        ),
+    };
+    changed.doing("writing")?;
+    Ok(())
+}
+
+fn put_held(transaction: &Transaction<'_>, ids: &mut Ids<'_>, held: &Held) -> Result<(), StoreError> {
+    let values = params![
+        held.id,
+        ids.meter(&held.meter)?,
+        held.at.unix_ms,
+        names::trust_code(held.at.trust),
+        held.register.to_string(),
+        held.number.mantissa(),
+        held.number.exponent(),
+        held.unit.map(Unit::text),
+        names::name_of(&HeldReason::NAMES, held.reason),
+        held.detail,
+        names::name_of(&Judgement::NAMES, held.judgement),
+    ];
+    let sql = "INSERT INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    transaction.execute(sql, values).doing("writing")?;
+    transaction
+        .execute("DELETE FROM held WHERE id <= ?1", [held.id.saturating_sub(HELD_MAX)])
+        .doing("writing")?;
+    Ok(())
+}
+
+fn put_epoch(transaction: &Transaction<'_>, ids: &mut Ids<'_>, epoch: &Epoch) -> Result<(), StoreError> {
+    let values = params![
+        epoch.id,
+        ids.meter(&epoch.meter)?,
+        epoch.from_ms,
+        epoch.identity,
+        names::name_of(&EpochCause::NAMES, epoch.cause),
+        names::offsets_text(&epoch.offsets),
+        epoch.undone,
+    ];
+    transaction.execute("INSERT INTO epoch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values).doing("writing")?;
+    Ok(())
+}

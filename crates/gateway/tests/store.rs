@@ -1,0 +1,378 @@
+//! The store as its users see it: what was put in comes out, whatever happens to the process, the disk and the file.
+#![allow(clippy::unwrap_used, reason = "tests unwrap")]
+
+use metergate_gateway::config::Stream;
+use metergate_gateway::event::{Event, EventCode};
+use metergate_gateway::store::{
+    Column, Mark, Measured, Quality, Recovered, Row, RowFlags, Shape, Store, StoreError, StoreSetup, UseCase,
+};
+use metergate_reading::{Instant, Trust, Unit};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// 2026-04-12T09:40:00Z.
+const NOON_MS: i64 = 1_775_986_800_000;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A database and its spool in a folder that goes with the test.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("spool")).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("metergate.db")
+    }
+
+    fn setup(&self) -> StoreSetup {
+        StoreSetup {
+            spool: Some(self.folder.path().join("spool")),
+            commit_interval: Duration::from_secs(900),
+            boot: Some("boot-1".to_owned()),
+            ..StoreSetup::new(self.path())
+        }
+    }
+
+    fn open(&self) -> (Store, Recovered) {
+        Store::open(&self.setup()).unwrap()
+    }
+
+    /// What a crash at this instant leaves, with the spool or, after a power cut, without.
+    fn crash(&self, with_spool: bool) -> Self {
+        let copy = Self::new();
+        for ending in ["", "-wal"] {
+            let name = format!("metergate.db{ending}");
+            if self.folder.path().join(&name).exists() {
+                std::fs::copy(self.folder.path().join(&name), copy.folder.path().join(&name)).unwrap();
+            }
+        }
+        if with_spool {
+            for entry in std::fs::read_dir(self.folder.path().join("spool")).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), copy.folder.path().join("spool").join(entry.file_name()))
+                    .unwrap();
+            }
+        }
+        copy
+    }
+}
+
+fn shape() -> Arc<Shape> {
+    let column = |id: &str, unit, exponent| Column { id: id.parse().unwrap(), unit: Some(unit), exponent };
+    let energy = column("1-0:1.8.0", Unit::WattHour, -1);
+    Arc::new(Shape([energy, column("1-0:16.7.0", Unit::Watt, 0)].into()))
+}
+
+fn row(meter: &str, unix_ms: i64, mantissas: [i64; 2]) -> Row {
+    Row {
+        seq: 0,
+        meter: meter.into(),
+        at: Instant { unix_ms, trust: Trust::HostSynchronised },
+        meter_clock_s: (meter == "house").then_some(unix_ms / 1000),
+        flags: RowFlags::default(),
+        shape: shape(),
+        mantissas: mantissas.into(),
+    }
+}
+
+/// The n-th row of a household with two meters, one second after the other.
+fn nth(n: i64) -> Row {
+    let meter = if n % 3 == 2 { "garage" } else { "house" };
+    row(meter, NOON_MS + n * 1000, [352_040_842 + n, 1_055 - n % 7])
+}
+
+fn measured(mark_s: i64, after_ms: i64, case: UseCase) -> Measured {
+    Measured {
+        seq: 0,
+        case,
+        mark: Mark::from_unix_s(mark_s),
+        quality: if after_ms < 15_000 { Quality::Exact } else { Quality::Late },
+        clock_doubtful: false,
+        row: row("house", mark_s * 1000 + after_ms, [mark_s / 900, 1]),
+    }
+}
+
+fn event(detail: &str) -> Event {
+    let at = Instant { unix_ms: NOON_MS, trust: Trust::HostSynchronised };
+    Event {
+        seq: 0,
+        at,
+        code: EventCode::Silent,
+        about: Some("house".into()),
+        detail: detail.to_owned(),
+        count: 1,
+    }
+}
+
+fn all_rows(store: &Store) -> Vec<Row> {
+    store.reader().unwrap().rows_after(0, 1_000_000).unwrap()
+}
+
+#[test]
+fn rows_come_back_as_they_were_put_in() {
+    let place = Place::new();
+    let (store, recovered) = place.open();
+    assert_eq!(recovered, Recovered::default());
+    let mut expected: Vec<Arc<Row>> = Vec::new();
+    for n in 0..500 {
+        expected.push(store.append(nth(n)));
+        if n % 70 == 0 {
+            assert!(store.flush_blocking(SOON));
+        }
+    }
+    assert!(store.flush_blocking(SOON));
+    assert_eq!(store.committed().borrow().rows, 500);
+    let expected: Vec<Row> = expected.iter().map(|row| (**row).clone()).collect();
+    assert_eq!(expected.iter().map(|row| row.seq).collect::<Vec<_>>(), (1..=500).collect::<Vec<_>>());
+    assert_eq!(all_rows(&store), expected);
+
+    // In any step, from any place.
+    let mut reader = store.reader().unwrap();
+    for (step, from) in [(1, 493), (7, 0), (64, 69), (500, 0), (1000, 499)] {
+        let mut seen = Vec::new();
+        let mut cursor = from;
+        loop {
+            let rows = reader.rows_after(cursor, step).unwrap();
+            assert!(rows.len() <= step);
+            let Some(last) = rows.last() else { break };
+            cursor = last.seq;
+            seen.extend(rows);
+        }
+        assert_eq!(seen, expected[usize::try_from(from).unwrap()..], "{step} from {from}");
+    }
+    assert!(reader.rows_after(500, 10).unwrap().is_empty());
+}
+
+#[test]
+fn nothing_is_seen_before_it_is_committed() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let mut reader = store.reader().unwrap();
+    let committed = store.committed();
+    store.append(nth(0));
+    assert!(reader.rows_after(0, 10).unwrap().is_empty());
+    assert_eq!(committed.borrow().rows, 0);
+    // A quarter hour waits for nobody, and takes along what waits.
+    let seq = store.measured(measured(900, 3_000, UseCase::Taf7LoadProfile));
+    wait_for(|| committed.borrow().measured == seq);
+    assert_eq!(reader.measured_after(0, 10).unwrap().len(), 1);
+    assert_eq!(reader.rows_after(0, 10).unwrap().len(), 1);
+}
+
+fn wait_for(mut condition: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + SOON;
+    while !condition() {
+        assert!(std::time::Instant::now() < end, "it never came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_kill_loses_nothing_while_the_spool_survives() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    for n in 0..40 {
+        store.append(nth(n));
+    }
+    assert!(store.flush_blocking(SOON));
+    for n in 40..100 {
+        store.append(nth(n));
+    }
+    store.set_cursor("mqtt", Stream::Readings, 40);
+    let expected: Vec<Row> = (0..100).map(|n| Row { seq: u64::try_from(n).unwrap() + 1, ..nth(n) }).collect();
+
+    let copy = place.crash(true);
+    let (after, recovered) = copy.open();
+    assert_eq!(recovered.replayed, 60);
+    assert_eq!(recovered.torn, 0);
+    assert_eq!(all_rows(&after), expected);
+    let mut reader = after.reader().unwrap();
+    assert_eq!(reader.cursor("mqtt", Stream::Readings).unwrap(), Some(40));
+    assert_eq!(reader.cursor("mqtt", Stream::Events).unwrap(), None);
+    assert_eq!(reader.events_after(0, 10).unwrap()[0].code, EventCode::StoreReplayed);
+    assert_eq!(after.append(nth(100)).seq, 101);
+
+    // A power cut takes the spool: detail of the last interval is gone, nothing else.
+    let copy = place.crash(false);
+    let (after, recovered) = copy.open();
+    assert_eq!(recovered, Recovered::default());
+    assert_eq!(all_rows(&after), expected[..40]);
+}
+
+#[test]
+fn a_crash_between_the_commit_and_the_end_of_the_spool_doubles_nothing() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    for n in 0..50 {
+        store.append(nth(n));
+    }
+    store.event(event("first"));
+    // The spool of before the commit beside the database of after it.
+    let before = place.crash(true);
+    assert!(store.flush_blocking(SOON));
+    let after = place.crash(false);
+    for ending in ["", "-wal"] {
+        let name = format!("metergate.db{ending}");
+        std::fs::copy(after.folder.path().join(&name), before.folder.path().join(&name)).unwrap();
+    }
+    let (store, recovered) = before.open();
+    assert_eq!(recovered, Recovered::default());
+    assert_eq!(all_rows(&store).len(), 50);
+    assert_eq!(store.reader().unwrap().events_after(0, 10).unwrap().len(), 1);
+}
+
+#[test]
+fn a_torn_frame_ends_the_spool_and_is_told() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    for n in 0..50 {
+        store.append(nth(n));
+    }
+    let copy = place.crash(true);
+    let spool = only_file(&copy.folder.path().join("spool"));
+    let bytes = std::fs::read(&spool).unwrap();
+    std::fs::write(&spool, &bytes[..bytes.len() - 3]).unwrap();
+    let (after, recovered) = copy.open();
+    assert_eq!((recovered.replayed, recovered.torn), (49, 1));
+    assert_eq!(all_rows(&after).len(), 49);
+}
+
+fn only_file(folder: &Path) -> PathBuf {
+    let mut files = std::fs::read_dir(folder).unwrap();
+    let file = files.next().unwrap().unwrap().path();
+    assert!(files.next().is_none());
+    file
+}
+
+#[test]
+fn an_earlier_reading_takes_the_mark_and_a_later_one_does_not() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let taf7 = UseCase::Taf7LoadProfile;
+    store.measured(measured(900, 20_000, taf7));
+    store.measured(measured(900, 2_000, taf7));
+    store.measured(measured(900, 4_000, taf7));
+    store.measured(measured(1800, 0, taf7));
+    // Snapshots have no grid: two in a second are two.
+    store.measured(measured(1800, 0, UseCase::Taf6OnDemand));
+    store.measured(measured(1800, 500, UseCase::Taf6OnDemand));
+    assert!(store.flush_blocking(SOON));
+    let kept = store.reader().unwrap().measured_after(0, 100).unwrap();
+    assert_eq!(kept.iter().map(|one| one.seq).collect::<Vec<_>>(), [2, 4, 5, 6]);
+    assert_eq!(
+        kept[0],
+        Measured { seq: 2, row: Row { seq: 0, ..kept[0].row.clone() }, ..measured(900, 2_000, taf7) }
+    );
+}
+
+#[test]
+fn a_reading_without_a_time_is_dated_afterwards_and_not_shown_before() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let undated = |ms| Row { at: Instant { unix_ms: ms, trust: Trust::None }, ..row("house", 0, [ms, 0]) };
+    assert_eq!(store.append(undated(5_000)).seq, 0);
+    assert_eq!(store.append(undated(6_000)).seq, 0);
+    assert!(store.flush_blocking(SOON));
+    assert_eq!(store.append(undated(7_000)).seq, 0);
+    assert_eq!(store.append(nth(1)).seq, 1);
+    // A kill in between loses none of them.
+    let copy = place.crash(true);
+    for (store, boot) in [(store, "boot-1"), (copy.open().0, "boot-1")] {
+        assert!(store.flush_blocking(SOON));
+        assert_eq!(all_rows(&store).len(), 1);
+        assert_eq!(store.date_rows("another boot", 0).blocking_recv(), Ok(vec![]));
+        let dated = store.date_rows(boot, NOON_MS).blocking_recv().unwrap();
+        let expected: Vec<Row> = [5_000, 6_000, 7_000]
+            .into_iter()
+            .zip(2..)
+            .map(|(ms, seq)| Row {
+                seq,
+                flags: RowFlags::DATED_LATER,
+                meter_clock_s: Some(0),
+                ..row("house", NOON_MS + ms, [ms, 0])
+            })
+            .collect();
+        assert_eq!(dated.iter().map(|row| (**row).clone()).collect::<Vec<_>>(), expected);
+        assert_eq!(all_rows(&store)[1..], expected);
+        assert_eq!(store.date_rows(boot, NOON_MS).blocking_recv(), Ok(vec![]), "each only once");
+        assert_eq!(store.append(nth(2)).seq, 5);
+    }
+}
+
+#[test]
+fn a_damaged_file_is_moved_aside_and_meters_are_read_on() {
+    for damage in [Damage::Header, Damage::Page, Damage::Text] {
+        let place = Place::new();
+        let (store, _) = place.open();
+        for n in 0..2000 {
+            store.append(nth(n));
+        }
+        assert!(store.flush_blocking(SOON));
+        assert!(store.close(SOON));
+        let mut bytes = std::fs::read(place.path()).unwrap();
+        match damage {
+            Damage::Header => bytes[0] = b'X',
+            Damage::Page => bytes[4096 * 2..4096 * 3].fill(0xA5),
+            Damage::Text => bytes = b"this is no database at all".to_vec(),
+        }
+        std::fs::write(place.path(), bytes).unwrap();
+        let _ = std::fs::remove_file(place.folder.path().join("metergate.db-wal"));
+        let (store, recovered) = place.open();
+        let aside = recovered.moved_aside.unwrap();
+        assert!(aside.exists() && aside.to_str().unwrap().contains(".damaged-"), "{}", aside.display());
+        store.append(nth(1));
+        assert!(store.flush_blocking(SOON));
+        assert_eq!(all_rows(&store).len(), 1);
+        let events = store.reader().unwrap().events_after(0, 10).unwrap();
+        assert_eq!(events[0].code, EventCode::StoreFailing);
+    }
+}
+
+enum Damage {
+    Header,
+    Page,
+    Text,
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_stays_as_it_is() {
+    let place = Place::new();
+    assert!(place.open().0.close(SOON));
+    let connection = rusqlite::Connection::open(place.path()).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let error = Store::open(&place.setup()).unwrap_err();
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error}");
+    assert!(error.to_string().contains("newer metergate"), "{error}");
+    assert!(place.path().exists());
+}
+
+#[test]
+fn two_gateways_do_not_write_one_store() {
+    let place = Place::new();
+    let (_store, _) = place.open();
+    assert!(matches!(Store::open(&place.setup()), Err(StoreError::InUse { .. })));
+}
+
+#[test]
+fn a_cursor_outlives_the_process() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    store.append(nth(0));
+    store.set_cursor("influx", Stream::Measured, 7);
+    store.set_cursor("influx", Stream::Measured, 9);
+    assert!(store.close(SOON));
+    let (store, _) = place.open();
+    assert_eq!(store.reader().unwrap().cursor("influx", Stream::Measured).unwrap(), Some(9));
+    // What a cursor has passed is not given again, though nothing is there.
+    assert_eq!(store.measured(measured(900, 0, UseCase::Taf7LoadProfile)), 10);
+    assert_eq!(store.reader().unwrap().first_seq(Stream::Readings).unwrap(), Some(1));
+}
