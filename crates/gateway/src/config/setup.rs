@@ -173,6 +173,7 @@ pub struct SinkSetup {
 
 /// What a sink is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a gateway has a handful of sinks")]
 pub enum SinkKind {
     /// Standard output.
     Stdout {

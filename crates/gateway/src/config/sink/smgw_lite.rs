@@ -1,24 +1,219 @@
 //! Reads the section of a sink: the binary push of SMGW.Lite.
+use crate::config::endpoint::{self, EndpointSetup, ProxySetup};
+use crate::config::node::Value;
+use crate::config::problem::did_you_mean;
 use crate::config::section::Section;
+use crate::secret::Secret;
 use std::path::Path;
+use std::time::Duration;
 
-/// Keys of this kind besides those of every sink.
-const KEYS: &[&str] = &[];
+/// Keys of this kind besides those of every sink and those of the connection.
+const KEYS: &[&str] = &["device_id", "token", "fields", "every"];
+
+/// Letters of a device id: the database of the backend has room for three, copies of it may have more.
+const DEVICE_ID_LEN_USUAL: usize = 3;
+const DEVICE_ID_LEN_MAX: usize = 32;
+
+/// What SMGW.Lite devices wait between two pushes unless they are told otherwise.
+const EVERY: Duration = Duration::from_secs(120);
+/// A push more often than this is none of what the backend expects of a device; a day is longer than its watchers wait.
+const EVERY_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(86_400);
 
 /// Settings of the binary push of SMGW.Lite.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SmgwLiteSetup {}
+pub struct SmgwLiteSetup {
+    /// Where the backend is; its path has no query.
+    pub endpoint: EndpointSetup,
+    /// A proxy on the way there.
+    pub proxy: Option<ProxySetup>,
+    /// Who we are to the backend: letters, digits, `-` and `_`.
+    pub device_id: String,
+    /// What proves it.
+    pub token: Secret,
+    /// 2.8.0 is sent too.
+    pub export: bool,
+    /// Between two pushes.
+    pub every: Duration,
+}
 
 /// Reads them; what is wrong is noted in the section's reading.
-pub(super) fn read(section: &Section<'_>, _folder: &Path) -> Option<SmgwLiteSetup> {
-    section.only(&[super::KEYS, KEYS].concat());
-    section.problem("kind", "this kind is not built yet", None);
-    None
+pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<SmgwLiteSetup> {
+    // The backend knows tokens, not names and passwords.
+    let connection = endpoint::KEYS.iter().filter(|key| !matches!(**key, "username" | "password")).copied();
+    let known: Vec<&str> =
+        super::KEYS.iter().chain(KEYS).chain(endpoint::PROXY_KEYS).copied().chain(connection).collect();
+    section.only(&known);
+    // All that is wrong is told at once.
+    let endpoint =
+        endpoint::read(section, folder, endpoint::HTTP).filter(|endpoint| no_query(section, endpoint));
+    let proxy = endpoint::proxy(section);
+    let (device_id, token) = (device_id(section), token(section));
+    let export = fields(section);
+    one_meter(section);
+    let every = section.duration("every").unwrap_or(EVERY);
+    if !EVERY_RANGE.contains(&every) {
+        section.problem("every", "expected a span of 10 s to 1 day", None);
+    }
+    Some(SmgwLiteSetup { endpoint: endpoint?, proxy, device_id: device_id?, token: token?, export, every })
+}
+
+fn no_query(section: &Section<'_>, endpoint: &EndpointSetup) -> bool {
+    let has_query = endpoint.path.contains('?');
+    if has_query {
+        let help = "end it before the `?`: what follows there says who sends what".to_owned();
+        section.problem("url", "has a query", help);
+    }
+    !has_query
+}
+
+fn device_id(section: &Section<'_>) -> Option<String> {
+    if section.table.get("device_id").is_none() {
+        section.problem(
+            "",
+            "there is no `device_id`",
+            "device_id = \"TA0\", as in the table `clients`".to_owned(),
+        );
+    }
+    let id = section.text("device_id")?.value;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if id.is_empty() || id.len() > DEVICE_ID_LEN_MAX || !id.chars().all(fits) {
+        let message = format!("expected 1 to {DEVICE_ID_LEN_MAX} letters, digits, `-` and `_`");
+        section.problem("device_id", message, None);
+        return None;
+    }
+    if id.len() != DEVICE_ID_LEN_USUAL {
+        section.note("device_id", "the backend of SMGW.Lite keeps exactly three letters", None);
+    }
+    Some(id.to_owned())
+}
+
+fn token(section: &Section<'_>) -> Option<Secret> {
+    if section.table.get("token").is_none() {
+        let help = "set `token`, best in metergate.secrets.toml".to_owned();
+        section.problem("", "there is no `token`", help);
+    }
+    let token = section.secret("token")?;
+    // It travels in a header.
+    if !token.expose().bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
+        section.problem(
+            "token",
+            "holds a character that cannot be sent: expected ASCII without spaces",
+            None,
+        );
+        return None;
+    }
+    Some(token)
+}
+
+/// Whether 2.8.0 is sent.
+fn fields(section: &Section<'_>) -> bool {
+    let fields = section.list("fields", |item| match item {
+        Value::Text(name) if matches!(name.as_str(), "ts" | "m180" | "m280") => Ok(name.clone()),
+        Value::Text(name) if matches!(name.as_str(), "temp" | "solar") => {
+            Err(format!("`{name}` is no register of a meter, so it is not sent"))
+        }
+        Value::Text(name) => Err(did_you_mean(name, ["m180", "m280"])),
+        other => Err(format!("expected names of fields in quotes, found {}", other.kind())),
+    });
+    let has = |name: &str| fields.iter().any(|field| field == name);
+    if !fields.is_empty() && !has("m180") {
+        section.problem("fields", "`m180` is missing: the backend keeps nothing without it", None);
+    }
+    has("m280")
+}
+
+/// One device id is one meter: the backend has no other word for it.
+fn one_meter(section: &Section<'_>) {
+    let named = match section.table.get("meters").map(|node| &node.value) {
+        Some(Value::List(names)) => names.len(),
+        Some(Value::Text(names)) => names.split(',').count(),
+        Some(_) => return,
+        None => 0,
+    };
+    if named != 1 {
+        let help =
+            "meters = [\"NAME\"]; for another meter another sink with a `device_id` of its own".to_owned();
+        section.problem("meters", format!("expected the one meter of this device id, found {named}"), help);
+    }
 }
 
 /// What it means, for `check-config`: kind, receiver, and what is worth knowing; no secret.
 impl std::fmt::Display for SmgwLiteSetup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("smgw_lite")
+        let fields = if self.export { "1.8.0 and 2.8.0" } else { "1.8.0" };
+        write!(f, "smgw_lite to {} as {}, {fields}, every {:?}", self.endpoint, self.device_id, self.every)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{SinkKind, Source, Surroundings, load_in};
+    use std::fmt::Write as _;
+
+    /// The settings of a sink with these lines, or what is wrong.
+    fn load(lines: &[&str]) -> Result<super::SmgwLiteSetup, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = "[default.meter.haus]\nport = \"stdin\"\n[default.sink.backend]\n".to_owned();
+        text += "kind = \"smgw_lite\"\n";
+        lines.iter().for_each(|line| writeln!(text, "{line}").unwrap());
+        std::fs::write(folder.path().join("metergate.toml"), text).unwrap();
+        let around = Surroundings { variables: Vec::new(), folder: folder.path().to_owned() };
+        match load_in(&Source { file: None, profile: "default".to_owned() }, &around) {
+            Ok(mut gateway) => match gateway.sinks.remove(0).kind {
+                SinkKind::SmgwLite(setup) => Ok(setup),
+                other => panic!("{other:?}"),
+            },
+            Err(failure) => {
+                let mut text = anstream::StripStream::new(Vec::new());
+                failure.print(&mut text);
+                Err(String::from_utf8(text.into_inner()).unwrap())
+            }
+        }
+    }
+
+    const URL: &str = "url = \"https://smgw.example/v4/\"";
+    const ID: &str = "device_id = \"TA0\"";
+    const TOKEN: &str = "token = \"t0ps3cret\"";
+    const METER: &str = "meters = [\"haus\"]";
+
+    #[test]
+    fn a_device_needs_an_address_an_id_a_token_and_one_meter() {
+        let setup =
+            load(&[URL, ID, TOKEN, METER, "fields = [\"m180\", \"m280\"]", "every = \"5 min\""]).unwrap();
+        assert!(setup.export && setup.endpoint.tls.is_some());
+        assert_eq!(
+            setup.to_string(),
+            "smgw_lite to https://smgw.example/v4 as TA0, 1.8.0 and 2.8.0, every 300s"
+        );
+        assert!(!format!("{setup:?}").contains("t0ps3cret"));
+        let usual = load(&[URL, ID, TOKEN, METER]).unwrap();
+        assert!(!usual.export);
+        assert_eq!(usual.every.as_secs(), 120);
+
+        let error = load(&[]).unwrap_err();
+        for missing in ["there is no `url`", "there is no `device_id`", "there is no `token`", "found 0"] {
+            assert!(error.contains(missing), "{missing}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_the_backend_could_not_take_is_told() {
+        for (line, told) in [
+            ("device_id = \"a b\"", "expected 1 to 32 letters, digits, `-` and `_`"),
+            ("token = \"two words\"", "holds a character that cannot be sent"),
+            ("meters = [\"haus\", \"haus\"]", "expected the one meter of this device id, found 2"),
+            ("fields = [\"m280\"]", "`m180` is missing"),
+            ("fields = [\"m180\", \"temp\"]", "`temp` is no register of a meter"),
+            ("fields = [\"m18O\"]", "did you mean `m180`"),
+            ("every = \"1 s\"", "expected a span of 10 s to 1 day"),
+            ("url = \"https://smgw.example/?ID=TA0\"", "has a query"),
+            ("username = \"x\"", "unknown key `username`"),
+        ] {
+            let key = line.split(' ').next().unwrap();
+            let others = [URL, ID, TOKEN, METER].into_iter().filter(|other| !other.starts_with(key));
+            let error = load(&others.chain([line]).collect::<Vec<_>>()).unwrap_err();
+            assert!(error.contains(told), "{line}: {error}");
+            assert!(!error.contains("two words"), "{error}");
+        }
     }
 }
