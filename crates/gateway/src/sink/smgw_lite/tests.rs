@@ -171,7 +171,7 @@ fn measured(case: UseCase, at_s: i64, points: Vec<Point>) -> Entry {
     let at = Instant { unix_ms: at_s * 1000 + 999, trust: Trust::HostSynchronised };
     let sample =
         Sample { meter: "haus".into(), seq: 1, at, meter_clock_s: None, flags: RowFlags::default(), points };
-    let (mark, quality) = (Mark(at_s.div_euclid(900) * 900), Quality::Exact);
+    let (mark, quality) = (Mark::from_unix_s(at_s.div_euclid(900) * 900), Quality::Exact);
     Entry::Measured { case, mark, quality, clock_doubtful: false, sample }
 }
 
