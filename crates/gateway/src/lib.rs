@@ -19,6 +19,8 @@ pub mod harmless;
 pub mod json;
 #[allow(dead_code)]
 mod net;
+#[cfg(test)]
+mod peers;
 pub mod pipeline;
 pub mod plausible;
 pub mod port;

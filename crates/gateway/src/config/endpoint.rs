@@ -151,6 +151,23 @@ impl fmt::Display for EndpointSetup {
 }
 
 impl EndpointSetup {
+    /// True when the receiver is on this host.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
+
+    /// What `check-config` adds about trust; empty for what is usual.
+    #[must_use]
+    pub fn trust_text(&self) -> &'static str {
+        match self.tls.as_ref().map(|tls| &tls.trust) {
+            None => ", unencrypted",
+            Some(TrustSetup::System) => "",
+            Some(TrustSetup::Ca(_)) => ", trusted by its own authority",
+            Some(TrustSetup::Fingerprint(_)) => ", trusted by its fingerprint",
+        }
+    }
+
     /// `https://host:port`, the port only where it is not the usual one.
     #[must_use]
     pub fn origin(&self) -> String {
@@ -324,28 +341,11 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::node::table;
-    use super::super::origin::Sources;
-    use super::super::section::Reading;
+    use super::super::section::read_lines;
     use super::*;
 
-    /// What the lines mean, or all that is wrong with them.
-    fn read_lines(lines: &str) -> Result<EndpointSetup, Vec<String>> {
-        let mut sources = Sources::default();
-        let at = sources.file("metergate.toml".to_owned(), lines, true);
-        let parsed = toml::de::DeTable::parse(lines).unwrap();
-        let (table, head) = (table(parsed.get_ref(), at), at(0));
-        let reading = Reading::new(&sources);
-        let section = Section { reading: &reading, path: "sink.x".to_owned(), origin: head, table: &table };
-        let setup = read(&section, Path::new("/nowhere"), HTTP);
-        let (problems, _) = reading.into_parts();
-        match setup {
-            Some(setup) if problems.is_empty() => Ok(setup),
-            _ => Err(problems
-                .into_iter()
-                .map(|problem| format!("{}: {}", problem.key, problem.message))
-                .collect()),
-        }
+    fn endpoint(lines: &str) -> Result<EndpointSetup, Vec<String>> {
+        read_lines(lines, |section| read(section, Path::new("/nowhere"), HTTP))
     }
 
     #[test]
@@ -356,7 +356,7 @@ mod tests {
             ("http://[::1]:8086/api?x=1", "::1", 8086, "/api?x=1", "http://[::1]:8086/api"),
             ("HTTPS://A.Example:444/a/b", "a.example", 444, "/a/b", "https://a.example:444/a/b"),
         ] {
-            let setup = read_lines(&format!("url = \"{url}\"")).unwrap();
+            let setup = endpoint(&format!("url = \"{url}\"")).unwrap();
             assert_eq!((setup.host.as_str(), setup.port, setup.path.as_str()), (host, port, path), "{url}");
             assert_eq!(setup.to_string(), shown);
             assert_eq!(setup.tls.is_some(), setup.scheme.tls);
@@ -394,12 +394,12 @@ mod tests {
                 "sink.x.ca: /nowhere/ca.pem cannot be read: No such file or directory",
             ),
         ] {
-            let problems = read_lines(lines).unwrap_err();
+            let problems = endpoint(lines).unwrap_err();
             assert_eq!(problems.first().map(String::as_str), Some(expected));
             assert!(problems.iter().all(|problem| !problem.contains("hunter2")), "{problems:?}");
         }
         let pinned = format!("url = \"http://a\"\nfingerprint = \"{}\"", "0a".repeat(32));
-        assert_eq!(read_lines(&pinned).unwrap_err(), ["sink.x.fingerprint: http:// has no certificates"]);
+        assert_eq!(endpoint(&pinned).unwrap_err(), ["sink.x.fingerprint: http:// has no certificates"]);
     }
 
     #[test]

@@ -17,7 +17,6 @@
 //! Everything that is wrong is said at once, each with file, line, key and the likely fix. Values of keys are in no
 //! message.
 
-#[allow(dead_code)]
 mod endpoint;
 mod layers;
 mod layout_file;
@@ -28,6 +27,7 @@ mod problem;
 mod section;
 mod setup;
 mod sink;
+mod template;
 
 pub use endpoint::{
     ClientIdentity, EndpointSetup, Fingerprint, Login, ProxySetup, Scheme, TlsSetup, TrustSetup,
@@ -40,8 +40,9 @@ pub use setup::{
 };
 
 pub use sink::{
-    GraphiteSetup, HomieSetup, HttpSetup, InfluxSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
+    GraphiteSetup, HomieSetup, HttpSetup, HttpShape, InfluxSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
 };
+pub use template::Template;
 
 pub(crate) use meter::{model_help, parse_place};
 pub(crate) use node::{Node, Table, Value};

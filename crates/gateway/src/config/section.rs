@@ -108,7 +108,6 @@ impl<'a> Section<'a> {
     }
 
     /// A password or token; what was typed is in no message.
-    #[allow(dead_code)]
     pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
         let node = self.table.get(key)?;
         let Value::Text(text) = &node.value else {
@@ -250,5 +249,25 @@ impl<'a> Section<'a> {
             }
         }
         all
+    }
+}
+
+/// What the lines of a section named `sink.x` mean, or all that is wrong with them.
+#[cfg(test)]
+pub(crate) fn read_lines<T>(
+    lines: &str,
+    read: impl FnOnce(&Section<'_>) -> Option<T>,
+) -> Result<T, Vec<String>> {
+    let mut sources = Sources::default();
+    let at = sources.file("metergate.toml".to_owned(), lines, true);
+    let parsed = toml::de::DeTable::parse(lines).unwrap();
+    let (table, origin) = (super::node::table(parsed.get_ref(), at), at(0));
+    let reading = Reading::new(&sources);
+    let section = Section { reading: &reading, path: "sink.x".to_owned(), origin, table: &table };
+    let value = read(&section);
+    let (problems, _) = reading.into_parts();
+    match value {
+        Some(value) if problems.is_empty() => Ok(value),
+        _ => Err(problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect()),
     }
 }

@@ -3,9 +3,12 @@ use super::connect::{CONNECT_TIMEOUT, resolve};
 use super::tls::{TlsError, client_config};
 use super::trouble::trouble;
 use crate::config::{Login, ProxySetup, TlsSetup};
-use crate::sink::{Step, Trouble};
+use crate::harmless::harmless;
+use crate::secret::Secret;
+use crate::sink::{Delivered, Step, Trouble};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Proxy, redirect};
+use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::{Client, Proxy, RequestBuilder, Response, redirect};
 use std::time::Duration;
 
 /// Longest wait for the answer to one request. A receiver that needs longer for a batch is given the same batch again
@@ -77,6 +80,149 @@ pub(crate) fn request_trouble(error: reqwest::Error) -> Trouble {
         return Trouble::new(otherwise, format!("no answer within {limit:?}"));
     }
     trouble(&error, otherwise)
+}
+
+/// What a receiver of posted entries says to them.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// They are the receiver's now.
+    Taken,
+    /// At least one of them is wrong in the receiver's eyes and stays so.
+    Refused(String),
+    /// They are too many at once.
+    TooLarge(String),
+    /// Not now.
+    Trouble(Trouble),
+}
+
+impl Answer {
+    /// The same without a secret that the receiver repeats.
+    pub(crate) fn without(self, secret: &Secret) -> Self {
+        match self {
+            Self::Taken => Self::Taken,
+            Self::Refused(reason) => Self::Refused(secret.redact(&reason)),
+            Self::TooLarge(reason) => Self::TooLarge(secret.redact(&reason)),
+            Self::Trouble(trouble) => {
+                Self::Trouble(Trouble { message: secret.redact(&trouble.message), ..trouble })
+            }
+        }
+    }
+}
+
+/// Longest part of an answer that is read: what a person is told of it has [`REASON_LEN_MAX`] characters.
+const BODY_LEN_MAX: usize = 4096;
+
+/// Longest reason that is told.
+const REASON_LEN_MAX: usize = 300;
+
+/// Longest pause that a receiver may ask for. More than an hour is a mistake of the receiver's.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// Posts a request and says what the answer means.
+pub(crate) async fn post(request: RequestBuilder) -> Answer {
+    let mut response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return Answer::Trouble(request_trouble(error)),
+    };
+    let status = response.status();
+    if status.is_success() {
+        // Read to its end, so that the connection serves again; a long answer is not worth it.
+        let _ = body(&mut response).await;
+        return Answer::Taken;
+    }
+    let retry_after = retry_after(&response);
+    let location = redirection(&response);
+    let said = body(&mut response).await;
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let reason = format!("the receiver answers {status}{said}");
+    let trouble = |step, message: String| Answer::Trouble(Trouble { step, message, retry_after });
+    match status.as_u16() {
+        400 | 422 => Answer::Refused(reason),
+        413 => Answer::TooLarge(reason),
+        401 | 403 => trouble(Step::Login, reason),
+        407 => trouble(Step::Login, format!("{reason}; set `proxy_username` and `proxy_password`")),
+        300..=399 => {
+            let message = format!("the receiver sends us to {location}, and no redirection is followed");
+            trouble(Step::Deliver, message)
+        }
+        _ => trouble(Step::Deliver, reason),
+    }
+}
+
+/// The beginning of an answer on one line, harmless to print.
+async fn body(response: &mut Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend(chunk.iter().take(BODY_LEN_MAX.saturating_sub(bytes.len())));
+        if bytes.len() >= BODY_LEN_MAX {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String = words.join(" ").chars().take(REASON_LEN_MAX).collect();
+    harmless(&line).into_owned()
+}
+
+/// The pause that the receiver asks for, in seconds (RFC 9110 10.2.3); a date instead of seconds is rare and not read.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+/// Where a redirection points, without path and query: they may hold what ours held.
+fn redirection(response: &Response) -> String {
+    let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let target = target.and_then(|text| response.url().join(text).ok());
+    target.map_or_else(|| "nowhere".to_owned(), |url| url.origin().ascii_serialization())
+}
+
+/// How many entries go into one request: the configured number, less while a bad one is searched for, and less for
+/// good once the receiver has called so many too large.
+#[derive(Debug)]
+pub(crate) struct Batches {
+    limit: usize,
+    next: usize,
+}
+
+impl Batches {
+    /// Batches of at most this many entries.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), next: limit.max(1) }
+    }
+
+    /// Begins anew with the largest batch.
+    pub(crate) fn begin(&mut self) {
+        self.next = self.limit;
+    }
+
+    /// The entries of the next request.
+    pub(crate) fn piece<'a, T>(&self, rest: &'a [T]) -> &'a [T] {
+        rest.get(..self.next).unwrap_or(rest)
+    }
+
+    /// Takes note of the answer to a request with so many entries.
+    ///
+    /// # Errors
+    /// The trouble, if it was one: nothing more is tried now.
+    pub(crate) fn note(&mut self, answer: Answer, len: usize, done: &mut Delivered) -> Result<(), Trouble> {
+        match answer {
+            Answer::Taken => done.taken = done.taken.saturating_add(len),
+            // One bad entry among many: the half without it is taken, the other halved again.
+            Answer::Refused(_) if len > 1 => self.next = len / 2,
+            Answer::TooLarge(_) if len > 1 => {
+                self.limit = len / 2;
+                self.next = self.limit;
+            }
+            Answer::Refused(reason) | Answer::TooLarge(reason) => {
+                done.refused.push((done.taken, reason));
+                done.taken = done.taken.saturating_add(1);
+                self.next = self.limit;
+            }
+            Answer::Trouble(trouble) => return Err(trouble),
+        }
+        Ok(())
+    }
 }
 
 /// Asks the system for names, with an error that tells itself apart from a refused connection.

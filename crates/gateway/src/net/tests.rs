@@ -2,17 +2,11 @@
 use super::http::{client, request_trouble};
 use super::tls::{TlsError, check_files};
 use crate::config::{ClientIdentity, Fingerprint, TlsSetup, TrustSetup};
+use crate::peers::certificates::{Authority, Validity, self_signed};
+use crate::peers::tls_server::TlsServer;
 use crate::sink::{Step, Trouble};
-use certificates::{Authority, Validity, self_signed};
 use std::path::Path;
 use std::process::Command;
-use tls_server::TlsServer;
-
-// These start programs, as the tests of the folder `tests` do.
-#[path = "../../tests/support/certificates.rs"]
-mod certificates;
-#[path = "../../tests/support/tls_server.rs"]
-mod tls_server;
 
 const US: &str = "localhost";
 

@@ -2,7 +2,7 @@
 use crate::config::GivenUnit;
 use crate::event::Event;
 use crate::store::{Mark, Quality, RowFlags, UseCase};
-use metergate_reading::{Instant, Number, RegisterId, Unit};
+use metergate_reading::{Instant, Number, ObisStyle, RegisterId, Unit};
 use std::sync::Arc;
 
 /// The believed numbers of one reading, as a sink wants them: its registers, its names, its units.
@@ -46,6 +46,21 @@ impl Point {
         self.number.scaled(self.prefix)
     }
 
+    /// What a receiver without names of its own calls it: as the configuration renames it, else its code without the
+    /// usual `*255`, else what the telegram calls it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.to_string();
+        }
+        let full = self.register.to_string();
+        match (self.register.obis(), full.split_once('#')) {
+            (Some(code), None) => code.text(ObisStyle::Short).to_string(),
+            (Some(code), Some((_, nth))) => format!("{}#{nth}", code.text(ObisStyle::Short)),
+            (None, _) => full,
+        }
+    }
+
     /// The unit that the number is given in, such as `kWh`; empty for a bare number.
     #[must_use]
     pub fn unit_text(&self) -> String {
@@ -54,6 +69,17 @@ impl Point {
 }
 
 impl Sample {
+    /// Its points, each with a label that no other has: of two that were renamed alike, the second keeps its own name.
+    #[must_use]
+    pub fn labelled(&self) -> Vec<(String, &Point)> {
+        let mut taken = std::collections::HashSet::new();
+        let label = |point: &Point| match point.label() {
+            label if taken.insert(label.clone()) => label,
+            _ => point.register.to_string(),
+        };
+        self.points.iter().map(label).collect::<Vec<_>>().into_iter().zip(&self.points).collect()
+    }
+
     /// The point of a register by its code.
     #[must_use]
     pub fn point(&self, code: metergate_reading::ObisCode) -> Option<&Point> {
@@ -81,6 +107,17 @@ pub enum Entry {
     },
     /// An event.
     Event(Event),
+}
+
+impl Entry {
+    /// The reading in it, if it has one.
+    #[must_use]
+    pub fn sample(&self) -> Option<&Sample> {
+        match self {
+            Self::Reading(sample) | Self::Measured { sample, .. } => Some(sample),
+            Self::Event(_) => None,
+        }
+    }
 }
 
 /// What came of handing a batch of entries to a receiver.
@@ -158,5 +195,49 @@ impl Step {
             Self::Login => "login",
             Self::Deliver => "delivery",
         }
+    }
+}
+
+/// Samples of tests.
+#[cfg(test)]
+pub(crate) mod made {
+    use super::*;
+    use metergate_reading::Trust;
+
+    /// 2023-08-16T15:19:31Z.
+    pub(crate) const START_MS: i64 = 1_692_199_171_000;
+
+    /// A reading of `haus` some seconds after [`START_MS`]; each point is a code and a number with its unit.
+    pub(crate) fn sample(seq: u64, second: i64, points: &[(&str, &str)]) -> Sample {
+        let point = |(code, text): &(&str, &str)| {
+            let (number, unit) = text.split_once(' ').unwrap_or((text, ""));
+            let (unit, prefix) = Unit::from_text(unit).map_or((None, 0), |(unit, by)| (Some(unit), by));
+            Point {
+                register: code.parse().unwrap(),
+                name: None,
+                number: number.parse().unwrap(),
+                unit,
+                prefix,
+                derived: false,
+            }
+        };
+        Sample {
+            meter: "haus".into(),
+            seq,
+            at: Instant { unix_ms: START_MS + second * 1000, trust: Trust::HostSynchronised },
+            meter_clock_s: None,
+            flags: RowFlags::default(),
+            points: points.iter().map(point).collect(),
+        }
+    }
+
+    /// The readings of an `EasyMeter` Q3A, each 2 s after the other.
+    pub(crate) fn readings(count: u64) -> Vec<Entry> {
+        let of = |index: u64| {
+            let energy = Number::new(352_040_842 + i64::try_from(index).unwrap(), -4).to_string() + " Wh";
+            let points = [("1-0:1.8.0", energy.as_str()), ("1-0:16.7.0", "319.08 W")];
+            Entry::Reading(sample(index + 1, 2 * i64::try_from(index).unwrap(), &points))
+        };
+        (0..count).map(of).collect()
     }
 }

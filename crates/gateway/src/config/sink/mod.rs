@@ -10,7 +10,7 @@ mod smgw_lite;
 
 pub use graphite::GraphiteSetup;
 pub use homie::HomieSetup;
-pub use http::HttpSetup;
+pub use http::{HttpSetup, HttpShape};
 pub use influx::InfluxSetup;
 pub use mqtt::MqttSetup;
 pub use prometheus::PrometheusSetup;

@@ -1,0 +1,7 @@
+//! Servers and certificates of tests, the same that the tests of the folder `tests` have.
+#[path = "../tests/support/certificates.rs"]
+pub(crate) mod certificates;
+#[path = "../tests/support/http_server.rs"]
+pub(crate) mod http_server;
+#[path = "../tests/support/tls_server.rs"]
+pub(crate) mod tls_server;
