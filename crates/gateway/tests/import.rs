@@ -162,7 +162,7 @@ fn meters(name: &str) -> Vec<String> {
 #[test]
 fn every_sample_of_vzlogger_loads_or_says_that_there_is_nothing() {
     let names = samples();
-    assert!(names.len() >= 12, "{names:?}");
+    assert!(names.len() >= 20, "{names:?}");
     for name in names {
         let folder = Folder::new().with("vzlogger.conf", sample(&name));
         let made = folder.import(&["vzlogger.conf"]);
@@ -201,6 +201,8 @@ fn meters_have_port_protocol_and_line() {
     );
     assert_eq!(meters("old.conf"), ["mtr0 /dev/ttyS1 sml 9600 8N1", "mtr1 /dev/ttyS2 iec62056-21 9600 7E1"]);
     assert_eq!(meters("loose.conf"), ["mtr0 /dev/ttyUSB2 sml 9600 8N1"], "of two devices the last");
+    assert_eq!(meters("p1.conf"), ["mtr0 /dev/ttyUSB0 p1 115200 8N1"]);
+    assert_eq!(meters("topic.conf"), ["mtr0 /dev/ttyS0 sml 4800 7O1"]);
     assert_eq!(meters("others.conf"), ["mtr9 /dev/ttyUSB0 sml 9600 8N1"]);
 }
 
@@ -281,11 +283,37 @@ fn receivers_become_sections_with_all_that_they_need() {
     let mqtt = text("mqtt-tls.conf");
     for line in [
         "[default.sink.mqtt]\nkind = \"mqtt\"\nurl = \"mqtts://broker.example:8883\"\nusername = \"meter\"\n",
-        "topic = \"vzlogger\"\nregisters = [\"1-0:16.7.0\", \"1-0:1.8.0\"]\n",
-        "vzlogger.conf:6: certificates and their keys",
+        "client_id = \"vzlogger\"\n",
+        "prefix = \"vzlogger\"\nper_register = true\n",
+        "discovery = \"entity\"\ndiscovery_prefix = \"homeassistant\"\nregisters = [\"1-0:16.7.0\", \"1-0:1.8.0\"]\n",
+        "vzlogger.conf:6: `cafile`: is not on this host",
+        "vzlogger.conf:7: `certfile` and `keyfile`: are not on this host",
+        "vzlogger.conf:9: `keypass`: ",
         "vzlogger.conf:12: `ha_discovery`",
     ] {
         assert!(mqtt.contains(line), "{line}\n{mqtt}");
+    }
+    let plain = text("two-targets.conf");
+    for line in [
+        "url = \"mqtt://192.168.0.2:1883\"\nusername = \"u\"\n",
+        "prefix = \"home/meter\"\n",
+        ":3: `keepalive`: is 5 to 3600 seconds",
+        ":3: `qos`: is 0 or 1",
+        "discovery = \"off\"\n",
+        "url = \"http://one.example/middleware.php\"\n",
+        "url = \"https://two.example/middleware.php\"\nusername = \"u\"\n",
+    ] {
+        assert!(plain.contains(line), "{line}\n{plain}");
+    }
+    let wrong = text("topic.conf");
+    for line in [
+        ":2: the sink: ",
+        ":2: `topic`: a topic has no empty level, no `+`, `` and `$`",
+        ":2: `pass`: does nothing without `user`",
+        ":2: `certfile` and `keyfile`: need each other",
+        "prefix = \"vzlogger\"\n",
+    ] {
+        assert!(wrong.contains(line), "{line}\n{wrong}");
     }
     let influx = text("influx-1.conf");
     for lines in [

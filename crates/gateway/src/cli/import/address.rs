@@ -1,8 +1,9 @@
 //! Addresses of receivers, parted from the login that may stand in them.
-use super::draft::{Secret, shown};
+use super::draft::shown;
 use crate::config::parse_place;
-use reqwest::Url;
+use crate::secret::Secret;
 use std::path::Path;
+use url::Url;
 
 /// An address that may be printed, and the login that stood in it.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(super) fn http(text: &str) -> Option<Address> {
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let mut url = Url::parse(&whole).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let user = Some(url.username().to_owned()).filter(|user| !user.is_empty());
-    let password = url.password().map(Secret::from);
+    let password = url.password().map(Secret::new);
     let query = url.query().is_some();
     url.set_query(None);
     url.set_fragment(None);
@@ -68,7 +69,7 @@ mod tests {
         let found = http("https://anna:geheim@vz.example:8443/middleware.php?token=geheim#x").unwrap();
         assert_eq!(found.url, "https://vz.example:8443/middleware.php");
         assert_eq!(found.user.as_deref(), Some("anna"));
-        assert_eq!(found.password.as_ref().map(Secret::reveal), Some("geheim"));
+        assert_eq!(found.password.as_ref().map(Secret::expose), Some("geheim"));
         assert!(found.query && !format!("{found:?}").contains("geheim"));
         assert_eq!(http("localhost:8086").unwrap().url, "http://localhost:8086");
         for wrong in ["", "ftp://host", "http://", "mailto:x", "http://a b/"] {

@@ -1,8 +1,8 @@
 //! The configuration that is being made, before it is text: blocks of keys, remarks and secrets.
 use super::tree::{Node, Place, Table, Value};
+use crate::secret::Secret;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 /// Everything that was made of all files.
 #[derive(Debug, Default)]
@@ -104,6 +104,11 @@ impl Block {
         self.lines.push(Line::Key(key, value.to_string()));
     }
 
+    /// A key that is true or false.
+    pub(super) fn truth(&mut self, key: &'static str, value: bool) {
+        self.lines.push(Line::Key(key, value.to_string()));
+    }
+
     /// A key with a span of time.
     pub(super) fn seconds(&mut self, key: &'static str, seconds: i64) {
         self.lines.push(Line::Key(key, format!("\"{seconds} s\"")));
@@ -118,8 +123,8 @@ impl Block {
     }
 
     /// A key whose value only the secrets file holds.
-    pub(super) fn secret(&mut self, key: &'static str, value: impl Into<Secret>) {
-        self.secrets.push((key, value.into()));
+    pub(super) fn secret(&mut self, key: &'static str, value: &str) {
+        self.secrets.push((key, Secret::new(value)));
     }
 
     pub(super) fn remark(&mut self, text: impl Into<String>) {
@@ -152,28 +157,6 @@ pub(super) fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
-}
-
-/// A key or password: it goes into the secrets file and is printed nowhere else.
-pub(super) struct Secret(String);
-
-impl Secret {
-    /// The text itself, for the secrets file alone.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }
 
 /// Reads the keys of a foreign table by type, and remembers which were asked for, so that the others can be named.

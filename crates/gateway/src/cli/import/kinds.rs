@@ -22,7 +22,10 @@ mod tests {
     const SECTIONS: &[(&str, &str)] = &[
         ("stdout", ""),
         ("csv", "directory = \"csv\"\n"),
-        ("mqtt", "url = \"mqtts://broker:8883\"\nusername = \"u\"\ntopic = \"vzlogger/data\"\n"),
+        (
+            "mqtt",
+            "url = \"mqtts://broker:8883\"\nusername = \"u\"\nprefix = \"vzlogger/data\"\nper_register = true\nretain = true\nqos = 0\nclient_id = \"vzlogger\"\nkeep_alive = \"30 s\"\ndiscovery = \"off\"\n",
+        ),
         (
             "homie",
             "url = \"mqtt://broker:1883\"\ndevice = \"electric-smart-meter\"\nname = \"T210-D-r Stromzähler\"\n",

@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, requires = "output")]
     pub force: bool,
     /// Which program the files are of; else their content tells.
-    #[arg(long, value_enum)]
+    #[arg(long, value_name = "PROGRAM", value_enum)]
     pub from: Option<From>,
 }
 

@@ -85,7 +85,7 @@ pub(super) fn secrets(draft: &Draft, configuration: &str) -> Option<String> {
         let off = if block.off.is_some() { "#" } else { "" };
         heading(&mut out, off, head, None);
         for (key, secret) in &block.secrets {
-            push(&mut out, format_args!("{off}{key} = {}\n", quoted(secret.reveal())));
+            push(&mut out, format_args!("{off}{key} = {}\n", quoted(secret.expose())));
         }
     }
     some.then_some(out)

@@ -1,9 +1,10 @@
 //! One channel: which register goes to whom.
 use super::receiver::{Receiver, Receivers};
 use crate::cli::import::address::{self, Address};
-use crate::cli::import::draft::{Block, Keys, Secret, shown};
+use crate::cli::import::draft::{Block, Keys, shown};
 use crate::cli::import::identifier;
 use crate::cli::import::tree::{Place, Table};
+use crate::secret::Secret;
 
 /// Where a channel's values come from.
 pub(super) struct Origin<'a> {
@@ -110,8 +111,9 @@ fn volkszaehler(
         kind: "volkszaehler",
         texts: vec![("url", address.url)],
         version: None,
+        // A password without a user does nothing.
+        secret: address.password.filter(|_| address.user.is_some()).map(|password| ("password", password)),
         user: address.user,
-        secret: address.password.map(|password| ("password", password)),
         // Registers of two meters may have the same code.
         meter: Some(origin.meter.to_owned()),
     })
@@ -126,8 +128,8 @@ fn influx(keys: &Keys<'_>, place: &Place, block: &mut Block) -> Option<Receiver>
     let organisation = keys.text("organization", block).map(|(name, _)| name);
     let database = keys.text("database", block).map_or("vzlogger", |(name, _)| name);
     let user = keys.text("username", block).map(|(name, _)| name.to_owned()).or(address.user);
-    let password = keys.text("password", block).map(|(text, _)| Secret::from(text)).or(address.password);
-    let token = keys.text("token", block).map(|(text, _)| Secret::from(text));
+    let password = keys.text("password", block).map(|(text, _)| Secret::new(text)).or(address.password);
+    let token = keys.text("token", block).map(|(text, _)| Secret::new(text));
     if let Some((false, at)) = keys.truth("ssl_verifypeer", block) {
         block.lost(at, "`ssl_verifypeer`: certificates are always verified");
     }

@@ -88,12 +88,22 @@ fn sml(keys: &Keys<'_>, place: &Place, block: &mut Block) {
 
 fn d0(keys: &Keys<'_>, place: &Place, block: &mut Block) {
     port(keys, place, block);
-    block.text("protocol", "iec62056-21");
+    let request_of = keys.text("pullseq", block);
+    let baud = keys.whole("baudrate", &mut Block::default()).map(|(baud, _)| baud);
+    // No optical head is so quick: vzlogger reads P1 as text that comes unasked.
+    let is_p1 = request_of.is_none() && baud == Some(i64::from(LineSettings::M115200_8N1.baud));
+    if is_p1 {
+        block.remark("At 115200 baud a meter speaks P1. If this one does not:");
+        block.remark("protocol = \"iec62056-21\" and mode = \"push\"");
+    }
+    block.text("protocol", if is_p1 { "p1" } else { "iec62056-21" });
     // vzlogger begins with 9600 7E1, metergate with 300 7E1.
     line(keys, LineSettings::M9600_7E1, LineSettings::M300_7E1, block);
-    match keys.text("pullseq", block) {
+    match request_of {
         None => {
-            block.text("mode", "push");
+            if !is_p1 {
+                block.text("mode", "push");
+            }
             keys.own_way(&[UNUSED, ("ackseq", "a meter that speaks by itself is not answered")], block);
         }
         Some((hex, at)) => {

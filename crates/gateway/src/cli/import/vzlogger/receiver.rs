@@ -2,11 +2,14 @@
 use super::PROFILE;
 use super::channel::Origin;
 use crate::cli::import::address;
-use crate::cli::import::draft::{Block, Draft, Keys, Line, Secret};
+use crate::cli::import::draft::{Block, Draft, Keys, Line};
 use crate::cli::import::kinds;
 use crate::cli::import::tree::{Place, Table};
+use crate::secret::Secret;
+use std::path::Path;
 
 /// A receiver as a channel describes it.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Receiver {
     /// Of the sink.
     pub(super) kind: &'static str,
@@ -17,17 +20,6 @@ pub(super) struct Receiver {
     pub(super) secret: Option<(&'static str, Secret)>,
     /// The meter, where the sink can have only one.
     pub(super) meter: Option<String>,
-}
-
-impl Receiver {
-    fn is(&self, other: &Self) -> bool {
-        let secret = |receiver: &'_ Self| {
-            receiver.secret.as_ref().map(|(key, secret)| (*key, secret.reveal().to_owned()))
-        };
-        (self.kind, &self.texts, self.version, &self.user, &self.meter)
-            == (other.kind, &other.texts, other.version, &other.user, &other.meter)
-            && secret(self) == secret(other)
-    }
 }
 
 /// A receiver with its channels.
@@ -62,7 +54,7 @@ impl Receivers {
         uuid: Option<&str>,
         lines: Vec<Line>,
     ) {
-        let same = |group: &Group| group.receiver.is(&receiver) && group.gathered_s == origin.gathered_s;
+        let same = |group: &Group| group.receiver == receiver && group.gathered_s == origin.gathered_s;
         let at = match self.groups.iter().position(same) {
             Some(at) => at,
             None => {
@@ -147,12 +139,6 @@ fn joined(registers: Option<Vec<String>>, more: Option<String>) -> Option<Vec<St
     Some(registers)
 }
 
-/// What metergate chooses by itself.
-const CHOSEN: &[&str] = &["id", "keepalive", "qos", "retain", "timestamp", "rawAndAgg"];
-
-/// TLS besides the address.
-const TLS: &[&str] = &["cafile", "capath", "certfile", "keyfile", "keypass"];
-
 /// The section `mqtt`, which gets every channel.
 pub(super) fn mqtt(table: &Table, place: &Place, receivers: &Receivers, draft: &mut Draft) {
     let keys = Keys::new(table);
@@ -166,11 +152,53 @@ pub(super) fn mqtt(table: &Table, place: &Place, receivers: &Receivers, draft: &
     let mut block = Block::section(PROFILE, "sink", name);
     block.text("kind", "mqtt");
     kinds::check("mqtt", place, &mut block);
-    let files: Vec<_> = TLS.iter().filter_map(|key| keys.text(key, &mut block)).collect();
-    let port = keys.whole("port", &mut block);
-    let tls = !files.is_empty() || port.is_some_and(|(port, _)| matches!(port, 8883 | 8884));
+    broker(&keys, place, &mut block);
+    block.remark("Topics below the prefix are named after meter and register, no longer chn0/raw.");
+    let prefix = topic(&keys, "topic", &mut block).unwrap_or_else(|| "vzlogger".to_owned());
+    block.text("prefix", &prefix);
+    block.truth("per_register", true);
+    if let Some((retain, _)) = keys.truth("retain", &mut block) {
+        block.truth("retain", retain);
+    }
+    match keys.whole("qos", &mut block) {
+        Some((qos @ 0..=1, _)) => block.whole("qos", qos),
+        Some((_, at)) => block.lost(at, "`qos`: is 0 or 1"),
+        None => {}
+    }
+    discovery(&keys, &mut block);
+    let registers = receivers.registers.iter().cloned().fold(Some(Vec::new()), joined);
+    block.texts("registers", &registers.unwrap_or_default());
+    keys.together(&["timestamp", "rawAndAgg"], "the shape of what is sent is that of metergate", &mut block);
+    keys.rest(&mut block);
+    draft.blocks.push(block);
+}
+
+/// The start of a topic, if it is one that sinks accept: levels without jokers.
+fn topic(keys: &Keys<'_>, key: &'static str, block: &mut Block) -> Option<String> {
+    let (text, at) = keys.text(key, block)?;
+    let text = text.trim_end_matches('/');
+    let fits = |level: &str| {
+        !level.is_empty()
+            && !level.starts_with('$')
+            && !level.contains(|letter: char| "+#".contains(letter) || letter.is_control())
+    };
+    if text.len() > 128 || !text.split('/').all(fits) {
+        block.lost(at, format!("`{key}`: a topic has no empty level, no `+`, `#` and `$`"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// Where the broker is, and who we are there.
+fn broker(keys: &Keys<'_>, place: &Place, block: &mut Block) {
+    let ca = keys.text("cafile", block);
+    let folder = keys.text("capath", block);
+    let client = (keys.text("certfile", block), keys.text("keyfile", block));
+    let port = keys.whole("port", block);
+    let certificates = ca.is_some() || folder.is_some() || (client.0.is_some() && client.1.is_some());
+    let tls = certificates || port.is_some_and(|(port, _)| matches!(port, 8883 | 8884));
     let (port, _) = port.unwrap_or((if tls { 8883 } else { 1883 }, place));
-    let host = keys.text("host", &mut block);
+    let host = keys.text("host", block);
     match host.and_then(|(host, _)| address::broker(host, port, tls)) {
         Some(url) => block.text("url", &url),
         None => {
@@ -179,27 +207,70 @@ pub(super) fn mqtt(table: &Table, place: &Place, receivers: &Receivers, draft: &
             block.text("url", "mqtt://HOST:1883");
         }
     }
-    if let Some((user, _)) = keys.text("user", &mut block) {
+    let user = keys.text("user", block);
+    if let Some((user, _)) = user {
         block.text("username", user);
     }
-    if let Some((password, _)) = keys.text("pass", &mut block) {
-        block.secret("password", password);
+    match (keys.text("pass", block), user) {
+        (Some((password, _)), Some(_)) => block.secret("password", password),
+        (Some((_, at)), None) => block.lost(at, "`pass`: does nothing without `user`"),
+        (None, _) => {}
     }
-    block.remark("The topics below are named after meter and register, no longer chn0/raw.");
-    let topic = keys.text("topic", &mut block).map_or("vzlogger", |(topic, _)| topic);
-    block.text("topic", topic.trim_end_matches('/'));
-    let registers = receivers.registers.iter().cloned().fold(Some(Vec::new()), joined);
-    block.texts("registers", &registers.unwrap_or_default());
-    if let Some((_, at)) = files.first() {
-        block.lost(at, "certificates and their keys: write them by hand, as docs/configuration.md says");
+    // The configuration opens the files when it is read; one that is elsewhere would be in its way.
+    let here = |file: &str| Path::new(file).is_file();
+    match ca {
+        Some((file, _)) if here(file) => block.text("ca", file),
+        Some((_, at)) => block.lost(at, "`cafile`: is not on this host; where it is, it is called `ca`"),
+        None => {}
     }
-    keys.together(CHOSEN, "chosen by metergate", &mut block);
-    let discovery = keys.table("ha_discovery", &mut block);
-    if let Some((table, at)) = discovery
-        && Keys::new(table).truth("enabled", &mut block).is_some_and(|(enabled, _)| enabled)
-    {
-        block.lost(at, "`ha_discovery`: write it by hand, as docs/configuration.md says");
+    match client {
+        (Some((cert, _)), Some((key, _))) if here(cert) && here(key) => {
+            block.text("client_cert", cert);
+            block.text("client_key", key);
+        }
+        (Some((_, at)), Some(_)) => {
+            let files =
+                "are not on this host; where they are, they are called `client_cert` and `client_key`";
+            block.lost(at, format!("`certfile` and `keyfile`: {files}"));
+        }
+        (Some((_, at)), None) | (None, Some((_, at))) => {
+            block.lost(at, "`certfile` and `keyfile`: need each other");
+        }
+        (None, None) => {}
     }
-    keys.rest(&mut block);
-    draft.blocks.push(block);
+    if let Some((_, at)) = folder {
+        block.lost(at, "`capath`: authorities come from one file (`ca`), else from those of the system");
+    }
+    if let Some((_, at)) = keys.text("keypass", block) {
+        block.lost(at, "`keypass`: a private key has no password; its file is what nobody else may read");
+    }
+    match keys.text("id", block) {
+        Some((id, _)) if id.len() <= 128 => block.text("client_id", id),
+        Some((_, at)) => block.lost(at, "`id`: is longer than 128 characters"),
+        None => {}
+    }
+    match keys.whole("keepalive", block) {
+        Some((seconds @ 5..=3600, _)) => block.seconds("keep_alive", seconds),
+        Some((_, at)) => block.lost(at, "`keepalive`: is 5 to 3600 seconds"),
+        None => {}
+    }
+}
+
+/// Home Assistant is told what there is only where vzlogger told it.
+fn discovery(keys: &Keys<'_>, block: &mut Block) {
+    let Some((table, at)) = keys.table("ha_discovery", block) else {
+        block.remark("vzlogger told Home Assistant nothing; without this line metergate does.");
+        block.text("discovery", "off");
+        return;
+    };
+    let inner = Keys::new(table);
+    if !inner.truth("enabled", block).is_some_and(|(enabled, _)| enabled) {
+        block.text("discovery", "off");
+        return;
+    }
+    block.lost(at, "`ha_discovery`: the names of the entities; Home Assistant sees new ones");
+    block.text("discovery", "entity");
+    if let Some(prefix) = topic(&inner, "prefix", block) {
+        block.text("discovery_prefix", &prefix);
+    }
 }
