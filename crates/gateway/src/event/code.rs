@@ -77,6 +77,10 @@ codes! {
     UnitChanged = "reading.unit_changed", None, Warning;
     /// A register has another scaler than before.
     ScalerChanged = "reading.scaler_changed", None, Info;
+    /// A reading was quarantined because another meter than before sent it.
+    ForeignMeter = "reading.foreign_meter", None, Warning;
+    /// A late reading was quarantined because nothing is there to compare it with.
+    Unplaced = "reading.unplaced", None, Warning;
     /// A telegram came twice; one is kept.
     Duplicate = "reading.duplicate", Some(1201), Info;
     /// A reading older than the last was merged.

@@ -21,6 +21,21 @@ pub struct Epoch {
     pub undone: bool,
 }
 
+impl Epoch {
+    /// What is added to a register; `None` when it begins at itself.
+    #[must_use]
+    pub fn offset(&self, register: &RegisterId) -> Option<Number> {
+        self.offsets.iter().find(|(id, _)| id == register).map(|&(_, offset)| offset)
+    }
+
+    pub(super) fn set_offset(&mut self, register: &RegisterId, offset: Number) {
+        match self.offsets.iter_mut().find(|(id, _)| id == register) {
+            Some((_, old)) => *old = offset,
+            None => self.offsets.push((register.clone(), offset)),
+        }
+    }
+}
+
 /// Why an epoch began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EpochCause {

@@ -36,16 +36,28 @@ pub enum HeldReason {
     UnitChanged,
     /// The register came with another scaler, and its value does not continue.
     ScalerChanged,
+    /// The telegram names another meter, and fewer than three in a row did.
+    ForeignMeter,
+    /// It is older than the last reading, and a reading beside it lacks the register.
+    Unplaced,
 }
 
 impl HeldReason {
     /// Each reason with its name in JSON and in the store.
-    pub const NAMES: [(Self, &'static str); 4] = [
+    pub const NAMES: [(Self, &'static str); 6] = [
         (Self::RolledBack, "rolled_back"),
         (Self::ImpossiblePower, "impossible_power"),
         (Self::UnitChanged, "unit_changed"),
         (Self::ScalerChanged, "scaler_changed"),
+        (Self::ForeignMeter, "foreign_meter"),
+        (Self::Unplaced, "unplaced"),
     ];
+
+    /// Its name in JSON and in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(reason, _)| *reason == self).map_or("", |(_, name)| name)
+    }
 }
 
 /// What became of a number in quarantine.

@@ -1,0 +1,519 @@
+//! Judges the telegrams of one meter.
+use super::doubt::{Doubt, Doubted};
+use super::finding::{Finding, Point, between, impossible_now, said, spread};
+use super::identity::{IN_A_ROW, Identity, Whose};
+use super::instant::{MeterClockWatch, Moment};
+use super::judged::Told;
+use super::numbers::{Entry, Remarks, Shapes, entries};
+use super::telling::{Telling, once};
+use super::{
+    Arrival, Epoch, EpochCause, EpochChange, Held, HeldReason, Judged, Judgement, Limits, Past, best_instant,
+    epoch_at, exact, is_counter, total,
+};
+use crate::event::EventCode;
+use crate::store::{Row, RowFlags};
+use crate::update::TelegramBuf;
+use metergate_reading::{DateTime, Instant, MeterId, Number, Reading, RegisterId, Trust, Unit};
+use std::collections::BTreeMap;
+use std::mem::take;
+use std::sync::Arc;
+
+/// Registers of one meter that are remembered; the longest telegram known has some 150. What was not seen for longest
+/// makes room.
+const REGISTERS_MAX: usize = 1024;
+
+/// Epochs that are remembered to judge late readings; a meter is exchanged every few years.
+const EPOCHS_MAX: usize = 64;
+
+/// Telegrams that wait for the name of their meter; meters that do not name themselves each time do so in every second
+/// to fifth. After that many the one that named another meter was a stray.
+const NAMELESS_MAX: usize = 16;
+
+/// A live telegram that says the same at the same time of the meter is a repetition for so long; after that the
+/// meter's clock stands still, and a counter that stands still too is a reading like any other.
+const REPETITION_MS: i64 = 60_000;
+
+/// Decides over every number of one meter's telegrams: believed, held back, or a repetition.
+///
+/// It does no IO and reads no clock. What it has to know after a restart is a [`Past`].
+#[derive(Debug, Clone)]
+pub struct Gate {
+    pub(super) meter: Arc<str>,
+    pub(super) limits: Limits,
+    /// Without those that were undone.
+    pub(super) epochs: Vec<Epoch>,
+    pub(super) identity: Identity,
+    /// The latest telegrams, since one named another meter.
+    foreign: Option<Foreign>,
+    pub(super) registers: BTreeMap<RegisterId, Register>,
+    /// Totals of the meter before, of counters that the present one has not sent yet.
+    carried: BTreeMap<RegisterId, (Option<Unit>, Number)>,
+    /// Time of the row before.
+    newest: Option<i64>,
+    last: Option<Last>,
+    pub(super) shapes: Shapes,
+    remarks: Remarks,
+    pub(super) telling: Telling,
+    clock: MeterClockWatch,
+    telegrams: u64,
+}
+
+/// What is known of one register.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Register {
+    pub(super) believed: Option<Point>,
+    pub(super) doubt: Doubt,
+    /// The change of its scaler was told.
+    rescaled: bool,
+    /// Number of the telegram that held it last.
+    seen: u64,
+}
+
+/// Telegrams that may be the first of another meter.
+#[derive(Debug, Clone)]
+struct Foreign {
+    name: Arc<str>,
+    /// How many of them name it.
+    named: usize,
+    told: Vec<Told>,
+}
+
+/// What tells a repetition.
+#[derive(Debug, Clone)]
+struct Last {
+    numbers: Vec<(RegisterId, Number)>,
+    time: MeterTime,
+    meter: Option<MeterId>,
+    when: Moment,
+}
+
+/// The time that a meter gives, as exactly as a row keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MeterTime {
+    Unix(i64),
+    Local(DateTime),
+    SecondsIndex(u32),
+}
+
+/// Where numbers come from that are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Telegram,
+    /// They were held back because of their meter's name.
+    Quarantine,
+}
+
+impl Gate {
+    /// A gate that goes on where the store stands.
+    #[must_use]
+    pub fn new(meter: Arc<str>, limits: Limits, past: Past) -> Self {
+        let undone = past.epochs.iter().rev().take_while(|epoch| epoch.undone);
+        let undone: Vec<Arc<str>> = undone.filter_map(|epoch| epoch.identity.clone()).collect();
+        let mut epochs: Vec<Epoch> = past.epochs.into_iter().filter(|epoch| !epoch.undone).collect();
+        epochs.drain(..epochs.len().saturating_sub(EPOCHS_MAX));
+        let identity = Identity::new(epochs.last().and_then(|epoch| epoch.identity.clone()), undone);
+        let mut gate = Self {
+            meter,
+            limits,
+            identity,
+            foreign: None,
+            registers: BTreeMap::new(),
+            carried: BTreeMap::new(),
+            newest: None,
+            last: None,
+            shapes: Shapes::default(),
+            remarks: Remarks::restore(past.remarks),
+            telling: Telling::default(),
+            clock: MeterClockWatch::default(),
+            telegrams: 0,
+            epochs,
+        };
+        let exchanged = gate.epochs.iter().rfind(|epoch| epoch.cause == EpochCause::Exchanged);
+        let exchanged_ms = exchanged.map_or(i64::MIN, |epoch| epoch.from_ms);
+        for standing in past.standings {
+            if standing.at.unix_ms >= exchanged_ms {
+                let when = Moment { at: standing.at, monotonic: None };
+                let point = Point { number: standing.number, unit: standing.unit, when };
+                gate.register(&standing.register).believed = Some(point);
+            } else if standing.is_counter()
+                && let Some(epoch) = epoch_at(&gate.epochs, standing.at.unix_ms)
+                && let Some(total) = total(epoch, &standing.register, standing.number)
+            {
+                gate.carry(standing.register, standing.unit, total);
+            }
+        }
+        if let Some(row) = past.last_row {
+            gate.newest = (row.at.trust != Trust::None).then_some(row.at.unix_ms);
+            gate.last =
+                row.meter_clock_s.filter(|_| !row.flags.contains(RowFlags::PARTLY_HELD)).map(|clock| Last {
+                    numbers: row.numbers().map(|(column, number)| (column.id.clone(), number)).collect(),
+                    time: MeterTime::Unix(clock),
+                    meter: None,
+                    when: Moment { at: row.at, monotonic: None },
+                });
+        }
+        gate.doubt_again(past.held);
+        gate
+    }
+
+    /// Remembers what was in doubt before the restart. What was held for its meter's name is not: it is counted from the
+    /// first again.
+    fn doubt_again(&mut self, held: Vec<Held>) {
+        let from_ms = self.epochs.last().map_or(i64::MIN, |epoch| epoch.from_ms);
+        let mut before = None;
+        for (place, held) in held.into_iter().enumerate() {
+            if before.replace(held.at) != Some(held.at) {
+                self.telegrams = self.telegrams.saturating_add(1);
+            }
+            let entry = Entry { id: held.register, unit: held.unit, number: held.number, float: false };
+            let lasting = !matches!(held.reason, HeldReason::ForeignMeter | HeldReason::Unplaced)
+                && impossible_now(&entry, self.limits.max_power).is_none();
+            if held.judgement != Judgement::Open || !lasting || held.at.unix_ms < from_ms {
+                continue;
+            }
+            let when = Moment { at: held.at, monotonic: None };
+            let (telegram, limits) = (self.telegrams, self.limits.clone());
+            let register = self.register(&entry.id);
+            if register.believed.is_none_or(|point| point.when.at.unix_ms < held.at.unix_ms) {
+                let (number, unit) = (entry.number, entry.unit);
+                let flags = RowFlags::default();
+                let doubted = Doubted { number, unit, when, telegram, place, flags, meter_clock_s: None };
+                register.doubt.add(&entry, doubted, &limits);
+            }
+        }
+    }
+
+    /// Judges a telegram that passed the checks of its protocol.
+    ///
+    /// `neighbours` gives the last believed row at or before a time and the first after it; it is called for a reading
+    /// that is not live and older than the row before.
+    pub fn judge(
+        &mut self,
+        telegram: &TelegramBuf,
+        arrival: Arrival,
+        neighbours: impl FnOnce(i64) -> (Option<Row>, Option<Row>),
+    ) -> Judged {
+        let reading = &telegram.reading;
+        let mut out = Judged::default();
+        self.telegrams = self.telegrams.saturating_add(1);
+        let at = best_instant(arrival.host, reading.time, arrival.live);
+        let mut flags = arrival.flags;
+        if telegram.flags.salvaged {
+            flags = flags.with(RowFlags::SALVAGED);
+        }
+        if telegram.flags.unauthenticated {
+            flags = flags.with(RowFlags::UNAUTHENTICATED);
+        }
+        let mut told = Told {
+            telegram: self.telegrams,
+            entries: entries(reading),
+            when: Moment { at, monotonic: arrival.monotonic },
+            flags,
+            meter_clock_s: reading.time.and_then(DateTime::unix_seconds),
+        };
+        if arrival.live {
+            self.compare_clocks(arrival.host, reading.time, &mut out);
+        }
+        let dated = at.trust != Trust::None && !arrival.live;
+        if dated && self.newest.is_some_and(|newest| at.unix_ms < newest) {
+            self.merge(told, reading.meter.as_ref(), neighbours(at.unix_ms), &mut out);
+            return out;
+        }
+        if self.repeats(&told, reading, arrival.live) {
+            out.duplicate = true;
+            let event = self.telling.often(EventCode::Duplicate, &self.meter, at, || {
+                "a telegram came twice; the second is not stored".to_owned()
+            });
+            out.events.extend(event);
+            return out;
+        }
+        match self.identity.judge(reading.meter.as_ref()) {
+            Whose::Own if reading.meter.is_none() => self.hold_nameless(&mut told, &mut out),
+            Whose::Own => self.foreign = None,
+            Whose::Named(name) => {
+                if let Some(epoch) = self.epochs.last_mut() {
+                    epoch.identity = Some(name);
+                    self.learned(&mut out);
+                }
+            }
+            Whose::Foreign(name) => {
+                let Some(before) = self.is_exchanged(&name) else {
+                    self.hold_foreign(&name, told, &mut out);
+                    return out;
+                };
+                self.exchange(name, before, at, &mut out);
+            }
+        }
+        if self.epochs.is_empty() && !told.entries.is_empty() {
+            self.begin(EpochCause::First, at.unix_ms, self.limits.offsets.clone(), &mut out);
+        }
+        out.remarks = self.remarks.changed(&self.meter, reading, at);
+        self.sift(told, Source::Telegram, &mut out);
+        out
+    }
+
+    fn compare_clocks(&mut self, host: Instant, meter: Option<DateTime>, out: &mut Judged) {
+        let Some(ahead) = self.clock.compare(host, meter, self.limits.clock_tolerance) else { return };
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let seconds = ahead.unsigned_abs() / 1000;
+        let detail = format!("the meter's clock is {seconds} s {side} the host's");
+        out.events.push(once(EventCode::MeterClockOff, &self.meter, host, detail));
+    }
+
+    /// True when the telegram says what the one before said, at the same time of the meter.
+    fn repeats(&mut self, told: &Told, reading: &Reading, live: bool) -> bool {
+        let Some(time) = meter_time(reading) else {
+            self.last = None;
+            return false;
+        };
+        let same = |last: &Last| {
+            let soon = told.when.since_ms(last.when).is_none_or(|ms| ms < REPETITION_MS);
+            last.time == time
+                && (soon || !live)
+                && last.meter.zip(reading.meter).is_none_or(|(last, now)| last == now)
+                && last.numbers.len() == told.entries.len()
+                && last
+                    .numbers
+                    .iter()
+                    .zip(&told.entries)
+                    .all(|((id, number), entry)| *id == entry.id && *number == entry.number)
+        };
+        if !told.entries.is_empty() && self.last.as_ref().is_some_and(same) {
+            return true;
+        }
+        let numbers = told.entries.iter().map(|entry| (entry.id.clone(), entry.number)).collect();
+        self.last = Some(Last { numbers, time, meter: reading.meter, when: told.when });
+        false
+    }
+
+    /// The telegrams before this one, if with it enough of the same meter came in a row.
+    fn is_exchanged(&mut self, name: &Arc<str>) -> Option<Vec<Told>> {
+        match &mut self.foreign {
+            Some(foreign) if foreign.name == *name && foreign.named + 1 >= IN_A_ROW => {
+                Some(take(&mut foreign.told))
+            }
+            _ => None,
+        }
+    }
+
+    /// Holds all numbers of a telegram that names another meter.
+    fn hold_foreign(&mut self, name: &Arc<str>, told: Told, out: &mut Judged) {
+        let own = self.identity.printed().map_or("another", |own| own);
+        let detail = format!("of meter {name}, not of {own}");
+        let at = told.when.at;
+        self.hold_all(&told, &detail, out);
+        match &mut self.foreign {
+            Some(foreign) if foreign.name == *name => {
+                foreign.named += 1;
+                foreign.told.push(told);
+            }
+            other => *other = Some(Foreign { name: name.clone(), named: 1, told: vec![told] }),
+        }
+        out.events.extend(self.telling.often(EventCode::ForeignMeter, &self.meter, at, || detail));
+    }
+
+    /// Holds the counters of a telegram without a name that comes between telegrams of another meter: whose they are
+    /// shows when one with a name comes.
+    fn hold_nameless(&mut self, told: &mut Told, out: &mut Judged) {
+        let Some(mut foreign) = self.foreign.take() else { return };
+        if foreign.told.len() >= NAMELESS_MAX {
+            return;
+        }
+        let counts = |entry: &Entry| entry.id.obis().is_some_and(|code| is_counter(code, entry.unit));
+        let (counters, others): (Vec<_>, Vec<_>) = take(&mut told.entries).into_iter().partition(counts);
+        told.entries = others;
+        if !counters.is_empty() {
+            let counters = Told { entries: counters, ..told.clone() };
+            let detail = format!("without a name, after one of meter {}", foreign.name);
+            self.hold_all(&counters, &detail, out);
+            foreign.told.push(counters);
+            told.flags = told.flags.with(RowFlags::PARTLY_HELD);
+        }
+        self.foreign = Some(foreign);
+    }
+
+    fn hold_all(&self, told: &Told, detail: &str, out: &mut Judged) {
+        let finding = || Finding::new(HeldReason::ForeignMeter, detail.to_owned());
+        out.held.extend(told.entries.iter().map(|entry| finding().held(&self.meter, told.when.at, entry)));
+    }
+
+    /// Begins an epoch of another meter with the first of its telegrams.
+    fn exchange(&mut self, name: Arc<str>, before: Vec<Told>, now: Instant, out: &mut Judged) {
+        if let Some(epoch) = self.epochs.last() {
+            let totals: Vec<_> = self
+                .registers
+                .iter()
+                .filter_map(|(id, register)| {
+                    let point = register.believed?;
+                    is_counter(id.obis()?, point.unit)
+                        .then(|| Some((id.clone(), point.unit, total(epoch, id, point.number)?)))?
+                })
+                .collect();
+            for (id, unit, total) in totals {
+                self.carry(id, unit, total);
+            }
+        }
+        self.registers.clear();
+        self.foreign = None;
+        let own = self.identity.printed().map_or("no name", |own| own);
+        let detail = format!("meter {name} in place of {own}; totals go on");
+        out.events.push(once(EventCode::MeterExchanged, &self.meter, now, detail));
+        self.identity = Identity::new(Some(name), []);
+        let from = before.first().map_or(now, |told| told.when.at);
+        self.begin(EpochCause::Exchanged, from.unix_ms, Vec::new(), out);
+        for told in before {
+            self.sift(told, Source::Quarantine, out);
+        }
+    }
+
+    fn carry(&mut self, id: RegisterId, unit: Option<Unit>, total: Number) {
+        if self.carried.len() < REGISTERS_MAX || self.carried.contains_key(&id) {
+            self.carried.insert(id, (unit, total));
+        }
+    }
+
+    /// Begins an epoch, never before the present one.
+    pub(super) fn begin(
+        &mut self,
+        cause: EpochCause,
+        from_ms: i64,
+        offsets: Vec<(RegisterId, Number)>,
+        out: &mut Judged,
+    ) {
+        let from_ms = self.epochs.last().map_or(from_ms, |epoch| epoch.from_ms.max(from_ms));
+        let epoch = Epoch {
+            id: 0,
+            meter: self.meter.clone(),
+            from_ms,
+            identity: self.identity.printed().cloned(),
+            cause,
+            offsets,
+            undone: false,
+        };
+        if self.epochs.len() >= EPOCHS_MAX {
+            self.epochs.remove(0);
+        }
+        self.epochs.push(epoch.clone());
+        out.epochs.push(EpochChange::Begins(epoch));
+    }
+
+    /// Tells the present epoch anew.
+    fn learned(&self, out: &mut Judged) {
+        let Some(epoch) = self.epochs.last().cloned() else { return };
+        match out.epochs.last_mut() {
+            Some(EpochChange::Begins(told) | EpochChange::Learns(told)) => *told = epoch,
+            None => out.epochs.push(EpochChange::Learns(epoch)),
+        }
+    }
+
+    /// Parts what is believed from what is not.
+    fn sift(&mut self, told: Told, source: Source, out: &mut Judged) {
+        let mut findings: Vec<_> = told.entries.iter().map(|entry| self.finding(entry, told.when)).collect();
+        spread(&told.entries, &mut findings);
+        self.doubt(&told, &findings, out);
+        for place in self.settle(&told, &findings, out) {
+            if let Some(finding) = findings.get_mut(place) {
+                *finding = None;
+            }
+        }
+        let (mut believed, mut flags) = (Vec::with_capacity(told.entries.len()), told.flags);
+        for (entry, finding) in told.entries.iter().zip(findings) {
+            match finding {
+                None => {
+                    self.believe(entry, &told, out);
+                    believed.push((entry.id.clone(), entry.unit, entry.number));
+                }
+                Some(finding) => {
+                    flags = flags.with(RowFlags::PARTLY_HELD);
+                    if source == Source::Telegram {
+                        out.held.push(finding.held(&self.meter, told.when.at, entry));
+                    }
+                }
+            }
+        }
+        if source == Source::Quarantine {
+            flags = flags.with(RowFlags::RELEASED);
+        }
+        let at = told.when.at;
+        let row = self.shapes.row(&self.meter, &believed, at, told.meter_clock_s, flags);
+        match source {
+            Source::Quarantine => out.released.extend(row),
+            Source::Telegram => {
+                if row.is_some() && at.trust != Trust::None {
+                    self.newest = Some(at.unix_ms);
+                }
+                out.row = row;
+            }
+        }
+    }
+
+    /// What is wrong with a number.
+    fn finding(&self, entry: &Entry, when: Moment) -> Option<Finding> {
+        if let Some(finding) = impossible_now(entry, self.limits.max_power) {
+            return Some(finding);
+        }
+        let to = Point { number: entry.number, unit: entry.unit, when };
+        match self.registers.get(&entry.id).and_then(|register| register.believed) {
+            Some(from) => between(entry, from, to, self.limits.max_power),
+            None => {
+                let (unit, total) = self.carried.get(&entry.id)?;
+                if *unit != entry.unit || exact::difference(*total, entry.number).is_some() {
+                    return None;
+                }
+                let detail = format!("no total goes on from {} to it", said(*total, *unit));
+                Some(Finding { may_last: false, ..Finding::new(HeldReason::ImpossiblePower, detail) })
+            }
+        }
+    }
+
+    /// Takes a number for the truth.
+    fn believe(&mut self, entry: &Entry, told: &Told, out: &mut Judged) {
+        self.anchor(&entry.id, entry.unit, entry.number, out);
+        let counts = entry.id.obis().is_some_and(|code| is_counter(code, entry.unit));
+        let register = self.register(&entry.id);
+        let rescaled = register.believed.filter(|point| point.number.exponent() != entry.number.exponent());
+        register.believed = Some(Point { number: entry.number, unit: entry.unit, when: told.when });
+        register.doubt.clear();
+        if let Some(before) = rescaled.filter(|_| counts && !entry.float && !register.rescaled) {
+            register.rescaled = true;
+            let exponents = (entry.number.exponent(), before.number.exponent());
+            let detail =
+                format!("{}: 10^{} after 10^{}, the value goes on", entry.id, exponents.0, exponents.1);
+            out.events.push(once(EventCode::ScalerChanged, &self.meter, told.when.at, detail));
+        }
+    }
+
+    /// Lets the total of the meter before go on at a counter's first number.
+    pub(super) fn anchor(&mut self, id: &RegisterId, unit: Option<Unit>, first: Number, out: &mut Judged) {
+        if let Some((_, total)) = self.carried.remove(id).filter(|(carried, _)| *carried == unit)
+            && let Some(offset) = exact::difference(total, first)
+            && let Some(epoch) = self.epochs.last_mut()
+        {
+            epoch.set_offset(id, offset);
+            self.learned(out);
+        }
+    }
+
+    pub(super) fn register(&mut self, id: &RegisterId) -> &mut Register {
+        if self.registers.len() >= REGISTERS_MAX && !self.registers.contains_key(id) {
+            let oldest = self.registers.iter().min_by_key(|(_, register)| register.seen);
+            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+                self.registers.remove(&oldest);
+            }
+        }
+        let seen = self.telegrams;
+        let register = self.registers.entry(id.clone()).or_default();
+        register.seen = seen;
+        register
+    }
+}
+
+/// The meter's own time of a telegram: its clock, or the seconds that it counts.
+fn meter_time(reading: &Reading) -> Option<MeterTime> {
+    match reading.time {
+        Some(time) => Some(time.unix_seconds().map_or(MeterTime::Local(time), MeterTime::Unix)),
+        None => {
+            reading.registers.iter().find_map(|register| register.seconds_index).map(MeterTime::SecondsIndex)
+        }
+    }
+}

@@ -1,0 +1,749 @@
+//! What is believed, what is held back and how totals go on: through the gate as the pipeline calls it.
+#![allow(clippy::unwrap_used, reason = "tests unwrap")]
+
+use metergate_gateway::event::EventCode;
+use metergate_gateway::plausible::{
+    Arrival, Chapter, Epoch, EpochCause, EpochChange, Gate, HeldReason, Judged, Limits, Past, epoch_at,
+    is_counter, recompute, total,
+};
+use metergate_gateway::store::{Row, RowFlags};
+use metergate_gateway::update::TelegramBuf;
+use metergate_meter::{Flags, Protocol};
+use metergate_reading::{
+    Address, ClockStatus, DateTime, Instant, MeterId, Number, Reading, Register, RegisterBuf, RegisterId,
+    Trust, Unit, Value,
+};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// 2026-05-07T10:00:10Z.
+const START_MS: i64 = 1_778_148_010_000;
+
+/// A telegram in the making.
+#[derive(Debug, Clone)]
+struct Said {
+    at_s: i64,
+    meter: Option<&'static str>,
+    clock_s: Option<i64>,
+    live: bool,
+    trust: Trust,
+    registers: Vec<RegisterBuf>,
+}
+
+fn said(at_s: i64) -> Said {
+    Said { at_s, meter: None, clock_s: None, live: true, trust: Trust::HostSynchronised, registers: vec![] }
+}
+
+impl Said {
+    fn of(self, meter: &'static str) -> Self {
+        Self { meter: Some(meter), ..self }
+    }
+
+    fn with(mut self, code: &str, mantissa: i64, exponent: i8, unit: Unit) -> Self {
+        let mut register = Register::new(Address::Obis, Value::Number(Number::new(mantissa, exponent)));
+        register.obis = Some(code.parse().unwrap());
+        register.unit = Some(unit);
+        self.registers.push(register.into());
+        self
+    }
+
+    /// 1.8.0 in 0.1 Wh, the unit of S1.
+    fn tenths(self, energy: i64) -> Self {
+        self.with("1-0:1.8.0", energy, -1, Unit::WattHour)
+    }
+
+    fn kwh(self, code: &str, energy: i64) -> Self {
+        self.with(code, energy, 3, Unit::WattHour)
+    }
+
+    fn power(self, power: i64) -> Self {
+        self.with("1-0:16.7.0", power, 0, Unit::Watt)
+    }
+
+    fn clock(self, seconds: i64) -> Self {
+        Self { clock_s: Some(seconds), ..self }
+    }
+
+    fn recorded(self) -> Self {
+        Self { live: false, ..self }
+    }
+
+    fn telegram(&self) -> TelegramBuf {
+        let time = self.clock_s.and_then(|seconds| DateTime::from_unix_seconds(START_MS / 1000 + seconds));
+        TelegramBuf {
+            number: 0,
+            offset: 0,
+            length: 0,
+            protocol: Protocol::Sml,
+            identification: None,
+            model: None,
+            security: None,
+            flags: Flags::default(),
+            signature: None,
+            reading: Reading {
+                meter: self.meter.and_then(MeterId::serial),
+                time,
+                received: self.host(),
+                registers: self.registers.clone(),
+            },
+        }
+    }
+
+    fn host(&self) -> Instant {
+        Instant { unix_ms: START_MS + self.at_s * 1000, trust: self.trust }
+    }
+}
+
+/// A gate with what a store would have of it.
+struct House {
+    gate: Gate,
+    limits: Limits,
+    rows: Vec<Row>,
+    past: Past,
+    epochs: Vec<Epoch>,
+}
+
+impl House {
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
+        let gate = Gate::new("haus".into(), limits.clone(), Past::default());
+        Self { gate, limits, rows: vec![], past: Past::default(), epochs: vec![] }
+    }
+
+    fn hear(&mut self, said: &Said) -> Judged {
+        self.hear_with(said, RowFlags::default(), None)
+    }
+
+    fn hear_with(&mut self, said: &Said, flags: RowFlags, monotonic: Option<Duration>) -> Judged {
+        let arrival = Arrival { host: said.host(), monotonic, live: said.live, flags };
+        let rows = &self.rows;
+        let judged = self.gate.judge(&said.telegram(), arrival, |ms| {
+            let before = rows.iter().filter(|row| row.at.unix_ms <= ms).max_by_key(|row| row.at.unix_ms);
+            let after = rows.iter().filter(|row| row.at.unix_ms > ms).min_by_key(|row| row.at.unix_ms);
+            (before.cloned(), after.cloned())
+        });
+        self.keep(&judged);
+        judged
+    }
+
+    fn keep(&mut self, judged: &Judged) {
+        for change in &judged.epochs {
+            match change {
+                EpochChange::Begins(epoch) => self.epochs.push(epoch.clone()),
+                EpochChange::Learns(epoch) => {
+                    let last = self.epochs.last_mut().unwrap();
+                    assert_eq!(last.from_ms, epoch.from_ms);
+                    *last = epoch.clone();
+                }
+            }
+        }
+        for row in &judged.released {
+            let released = |id: &RegisterId, at| row.at == at && row.number(id).is_some();
+            self.past.held.retain(|held| !released(&held.register, held.at));
+        }
+        for row in judged.released.iter().chain(&judged.row) {
+            self.past.take(row);
+            self.rows.push(row.clone());
+        }
+        self.past.held.extend(judged.held.iter().cloned());
+        self.past.remarks.extend(judged.remarks.iter().cloned());
+        self.past.epochs = self.epochs.clone();
+    }
+
+    /// The process ends and starts anew.
+    fn restart(&mut self) {
+        self.gate = Gate::new("haus".into(), self.limits.clone(), self.past.clone());
+    }
+
+    /// The total of a register in every row, in the order they came.
+    fn totals(&self, code: &str) -> Vec<String> {
+        let id: RegisterId = code.parse().unwrap();
+        let of = |row: &Row| {
+            let epoch = epoch_at(&self.epochs, row.at.unix_ms).unwrap();
+            Some(total(epoch, &id, row.number(&id)?).unwrap().to_string())
+        };
+        self.rows.iter().filter_map(of).collect()
+    }
+}
+
+fn reasons(judged: &Judged) -> Vec<(String, HeldReason)> {
+    judged.held.iter().map(|held| (held.register.to_string(), held.reason)).collect()
+}
+
+fn codes(judged: &Judged) -> Vec<EventCode> {
+    judged.events.iter().map(|event| event.code).collect()
+}
+
+fn number(row: &Row, code: &str) -> Option<String> {
+    row.number(&code.parse().unwrap()).map(|number| number.to_string())
+}
+
+#[test]
+fn row_31_a_counter_of_30_after_43354009_is_quarantined() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(43_354_009).power(500));
+    let judged = house.hear(&said(60).tenths(30).power(510));
+    assert_eq!(reasons(&judged), [("1-0:1.8.0*255".to_owned(), HeldReason::RolledBack)]);
+    assert_eq!(judged.held[0].number, Number::new(30, -1));
+    assert_eq!(judged.held[0].detail, "3.0 Wh after 4335400.9 Wh");
+    assert_eq!(codes(&judged), [EventCode::RolledBack]);
+    let row = judged.row.unwrap();
+    assert!(row.flags.contains(RowFlags::PARTLY_HELD));
+    assert_eq!((row.shape.0.len(), number(&row, "1-0:16.7.0")), (1, Some("510".to_owned())));
+    let next = house.hear(&said(120).tenths(43_354_100).power(505));
+    assert!(next.held.is_empty() && next.row.unwrap().flags == RowFlags::default());
+}
+
+#[test]
+fn row_31_a_late_taf_14_value_between_two_believed_is_merged() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(43_354_009));
+    house.hear(&said(120).tenths(43_354_209));
+    let late = house.hear(&said(60).tenths(43_354_109).recorded());
+    assert!(late.row.as_ref().unwrap().flags.contains(RowFlags::LATE));
+    assert_eq!(number(late.row.as_ref().unwrap(), "1-0:1.8.0").as_deref(), Some("4335410.9"));
+    assert_eq!((codes(&late), late.held.len()), (vec![EventCode::Merged], 0));
+    let again = house.hear(&said(60).tenths(43_354_109).recorded());
+    assert!(again.duplicate && again.row.is_none());
+    // The late one changed nothing for those to come.
+    let next = house.hear(&said(180).tenths(43_354_309));
+    assert_eq!(next.row.unwrap().flags, RowFlags::default());
+}
+
+#[test]
+fn a_late_value_beside_its_neighbours_is_held() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(1_000_000).kwh("1-0:2.8.0", 5));
+    house.hear(&said(120).tenths(1_000_200).kwh("1-0:2.8.0", 5));
+    for (energy, reason) in [(999_999, HeldReason::RolledBack), (1_000_201, HeldReason::RolledBack)] {
+        let judged = house.hear(&said(60).tenths(energy).kwh("1-0:2.8.0", 5).recorded());
+        assert_eq!(judged.row, None, "a total takes all counters along");
+        assert_eq!(reasons(&judged)[0], ("1-0:1.8.0*255".to_owned(), reason));
+        assert_eq!(judged.held.len(), 2);
+    }
+    let judged = house.hear(&said(60).kwh("1-0:1.8.1", 7).recorded());
+    assert_eq!(reasons(&judged), [("1-0:1.8.1*255".to_owned(), HeldReason::Unplaced)]);
+    let first = house.hear(&said(-60).tenths(999_990).recorded());
+    assert!(first.row.is_some(), "before the first row only the one after it counts");
+}
+
+#[test]
+fn row_30_an_exchanged_meter_and_its_return_go_on_from_the_total() {
+    let mut house = House::new();
+    let series: [(&'static str, &[i64]); 3] =
+        [("old", &[4998, 4999, 5000]), ("new", &[3, 4, 7, 10]), ("old", &[5000, 5000, 5000, 5001])];
+    let mut at_s = 0;
+    let mut exchanged = 0;
+    for (meter, energies) in series {
+        for energy in energies {
+            at_s += 900;
+            let judged = house.hear(&said(at_s).of(meter).kwh("1-0:1.8.0", *energy));
+            assert!(reasons(&judged).iter().all(|(_, reason)| *reason == HeldReason::ForeignMeter));
+            exchanged += codes(&judged).iter().filter(|code| **code == EventCode::MeterExchanged).count();
+        }
+    }
+    let wh: Vec<String> = [4998, 4999, 5000, 5000, 5001, 5004, 5007, 5007, 5007, 5007, 5008]
+        .map(|kwh| format!("{kwh}000"))
+        .to_vec();
+    assert_eq!(house.totals("1-0:1.8.0"), wh);
+    assert_eq!(exchanged, 2);
+    let causes: Vec<EpochCause> = house.epochs.iter().map(|epoch| epoch.cause).collect();
+    assert_eq!(causes, [EpochCause::First, EpochCause::Exchanged, EpochCause::Exchanged]);
+    assert!(house.past.held.is_empty(), "what was held is released: {:?}", house.past.held);
+    // The same from the rows, as after an undo of something else.
+    let mut chapters: Vec<Chapter> = house.epochs.iter().cloned().map(Chapter::new).collect();
+    for row in &house.rows {
+        let epoch = epoch_at(&house.epochs, row.at.unix_ms).unwrap().from_ms;
+        chapters.iter_mut().find(|chapter| chapter.epoch.from_ms == epoch).unwrap().take(row);
+    }
+    assert_eq!(recompute(&chapters, &[]), house.epochs);
+}
+
+#[test]
+fn row_30_an_energy_offset_is_added_from_the_first_epoch_on() {
+    let id: RegisterId = "1-0:1.8.0".parse().unwrap();
+    // The default of S3: 9520525 Wh.
+    let offsets = vec![(id, Number::new(9_520_525, 0))];
+    let mut house = House::with(Limits { offsets, ..Limits::default() });
+    house.hear(&said(0).of("1").tenths(10));
+    for at_s in 1..=3 {
+        house.hear(&said(at_s).of("2").tenths(0));
+    }
+    assert_eq!(house.totals("1-0:1.8.0"), ["9520526.0"; 4]);
+}
+
+#[test]
+fn one_telegram_of_another_meter_begins_nothing() {
+    let mut house = House::new();
+    for at_s in 0..50 {
+        let (meter, energy) = if at_s % 5 == 4 { ("2", 77) } else { ("1", 5000) };
+        let judged = house.hear(&said(at_s).of(meter).kwh("1-0:1.8.0", energy).power(100));
+        if meter == "2" {
+            assert_eq!((judged.row, judged.held.len(), judged.remarks.len()), (None, 2, 0));
+            assert!(judged.held.iter().all(|held| held.reason == HeldReason::ForeignMeter));
+        } else {
+            assert!(judged.held.is_empty() && judged.row.is_some());
+        }
+    }
+    assert_eq!(house.epochs.len(), 1);
+}
+
+#[test]
+fn two_in_a_row_begin_nothing_and_a_telegram_without_a_name_keeps_the_epoch() {
+    let mut house = House::new();
+    house.hear(&said(0).of("1").kwh("1-0:1.8.0", 5000));
+    house.hear(&said(1).of("2").kwh("1-0:1.8.0", 3));
+    house.hear(&said(2).of("2").kwh("1-0:1.8.0", 3));
+    assert!(house.hear(&said(3).of("1").kwh("1-0:1.8.0", 5000)).row.is_some());
+    assert!(house.hear(&said(4).kwh("1-0:1.8.0", 5000)).row.is_some());
+    assert_eq!(house.epochs.len(), 1);
+}
+
+#[test]
+fn the_name_of_a_meter_is_learned_when_it_comes() {
+    let mut house = House::new();
+    house.hear(&said(0).kwh("1-0:1.8.0", 5000));
+    assert_eq!(house.epochs[0].identity, None);
+    house.hear(&said(1).of("1").kwh("1-0:1.8.0", 5000));
+    assert_eq!((house.epochs.len(), house.epochs[0].identity.as_deref()), (1, Some("1")));
+}
+
+#[test]
+fn a_counter_that_comes_late_after_an_exchange_goes_on_too() {
+    let mut house = House::new();
+    house.hear(&said(0).of("1").kwh("1-0:1.8.0", 100).kwh("1-0:2.8.0", 50));
+    for at_s in 1..=3 {
+        house.hear(&said(at_s).of("2").kwh("1-0:1.8.0", 7));
+    }
+    house.restart();
+    house.hear(&said(4).of("2").kwh("1-0:1.8.0", 7).kwh("1-0:2.8.0", 1));
+    assert_eq!(house.totals("1-0:2.8.0"), ["50000", "50000"]);
+    assert_eq!(house.epochs.len(), 2);
+}
+
+#[test]
+fn a_counter_that_stays_low_for_ten_telegrams_and_a_minute_begins_an_epoch() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(43_354_009).kwh("1-0:2.8.0", 2));
+    let mut released = None;
+    for n in 1..=12i64 {
+        let judged = house.hear(&said(n * 10).tenths(30 + n).kwh("1-0:2.8.0", 2));
+        if !judged.released.is_empty() {
+            assert_eq!(n, 10, "ten telegrams, 90 s");
+            released = Some(judged);
+        } else if n < 10 {
+            assert_eq!((judged.row, judged.held.len()), (None, 2), "the total takes 2.8.0 along");
+        } else {
+            assert!(judged.held.is_empty());
+        }
+    }
+    let released = released.unwrap();
+    assert_eq!(released.released.len(), 9);
+    assert!(released.released.iter().all(|row| row.flags.contains(RowFlags::RELEASED)));
+    assert!(codes(&released).contains(&EventCode::CounterReset));
+    let epoch = &released.epochs[0];
+    assert_eq!((epoch.epoch().cause, epoch.epoch().from_ms), (EpochCause::Reset, START_MS + 10_000));
+    let totals = house.totals("1-0:1.8.0");
+    assert_eq!((totals.len(), totals[1].as_str(), totals[12].as_str()), (13, "4335400.9", "4335402.0"));
+    assert_eq!(house.totals("1-0:2.8.0"), ["2000"; 13]);
+    assert!(house.past.held.is_empty());
+}
+
+#[test]
+fn ten_telegrams_within_a_second_prove_nothing() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(43_354_009));
+    for _ in 0..50 {
+        assert_eq!(house.hear(&said(1).tenths(30)).held.len(), 1);
+    }
+    let judged = house.hear(&said(61).tenths(30));
+    assert_eq!((judged.released.len(), judged.row.is_some()), (50, true));
+}
+
+#[test]
+fn numbers_that_do_not_agree_with_each_other_never_leave() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(43_354_009));
+    for n in 1..200 {
+        let judged = house.hear(&said(n * 10).tenths(200 - n));
+        assert_eq!((judged.held.len(), judged.released.len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_part_that_goes_back_leaves_the_others_alone() {
+    let mut house = House::new();
+    house.hear(&said(0).kwh("1-0:1.8.0", 9).kwh("1-0:1.8.1", 4).kwh("1-0:1.8.2", 5));
+    let judged = house.hear(&said(1).kwh("1-0:1.8.0", 9).kwh("1-0:1.8.1", 3).kwh("1-0:1.8.2", 5));
+    assert_eq!(reasons(&judged), [("1-0:1.8.1*255".to_owned(), HeldReason::RolledBack)]);
+    assert_eq!(judged.row.unwrap().shape.0.len(), 2);
+}
+
+#[test]
+fn more_than_40_kw_is_held_and_40_kw_is_not() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(1_000_001));
+    // 40 kW for an hour are 40 kWh; 2 s of slack are 22.2 Wh.
+    let judged = house.hear(&said(3600).tenths(1_400_225));
+    assert_eq!(reasons(&judged), [("1-0:1.8.0*255".to_owned(), HeldReason::ImpossiblePower)]);
+    assert_eq!(judged.held[0].detail, "140022.5 Wh after 100000.1 Wh within 3600.000 s is more than 40000 W");
+    assert!(house.hear(&said(3600).tenths(1_400_001)).row.is_some());
+    for (power, held) in [(40_000, 0), (-40_000, 0), (40_001, 1), (-40_001, 1)] {
+        assert_eq!(house.hear(&said(3700).power(power)).held.len(), held, "{power}");
+    }
+}
+
+#[test]
+fn a_step_up_that_lasts_is_released_as_it_is() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(10_001));
+    for n in 1..=10 {
+        house.hear(&said(n * 10).tenths(50_000_001));
+    }
+    assert_eq!(house.rows.len(), 11);
+    assert_eq!((house.epochs.len(), house.totals("1-0:1.8.0")[1].as_str()), (1, "5000000.1"));
+}
+
+#[test]
+fn a_power_beyond_the_limit_stays_out_however_long_it_lasts() {
+    let mut house = House::new();
+    for n in 0..100 {
+        assert_eq!(house.hear(&said(n * 10).power(70_000)).held.len(), 1);
+    }
+    assert!(house.rows.is_empty());
+}
+
+#[test]
+fn gas_that_comes_once_an_hour_has_no_limit() {
+    let mut house = House::new();
+    let gas = |at_s, litres| said(at_s).with("0-1:24.2.1", litres, -3, Unit::CubicMetre);
+    house.hear(&gas(0, 872_234));
+    assert!(house.hear(&gas(1, 877_000)).held.is_empty());
+    assert_eq!(reasons(&house.hear(&gas(2, 872_234)))[0].1, HeldReason::RolledBack);
+}
+
+#[test]
+fn zero_is_a_value() {
+    let mut house = House::new();
+    for at_s in 0..3 {
+        let judged = house.hear(&said(at_s).kwh("1-0:1.8.0", 0).power(0));
+        let row = judged.row.unwrap();
+        assert_eq!(
+            (number(&row, "1-0:1.8.0").as_deref(), number(&row, "1-0:16.7.0").as_deref()),
+            (Some("0"), Some("0"))
+        );
+    }
+}
+
+#[test]
+fn a_telegram_that_comes_twice_is_stored_once() {
+    let mut house = House::new();
+    let one = said(0).tenths(1).power(5).clock(0);
+    assert!(house.hear(&one).row.is_some());
+    let again = house.hear(&Said { at_s: 1, ..one.clone() });
+    assert!(again.duplicate && again.row.is_none() && again.held.is_empty());
+    assert_eq!(codes(&again), [EventCode::Duplicate]);
+    assert!(
+        codes(&house.hear(&Said { at_s: 2, ..one.clone() })).is_empty(),
+        "told once a quarter of an hour"
+    );
+    house.restart();
+    assert!(house.hear(&Said { at_s: 2, ..one.clone() }).duplicate, "also after a restart");
+    assert!(
+        house.hear(&Said { at_s: 3, ..one.clone() }.clock(1)).row.is_some(),
+        "a new time is a new reading"
+    );
+    assert!(house.hear(&said(4).tenths(1).power(6).clock(1)).row.is_some(), "so are new numbers");
+}
+
+#[test]
+fn without_a_time_of_the_meter_the_same_again_is_a_reading() {
+    let mut house = House::new();
+    for at_s in 0..100 {
+        assert!(house.hear(&said(at_s).tenths(1)).row.is_some());
+    }
+}
+
+#[test]
+fn a_clock_of_a_meter_that_stands_still_hides_no_reading_for_more_than_a_minute() {
+    let mut house = House::new();
+    let stored = (0..=600).filter(|&at_s| house.hear(&said(at_s).tenths(1).clock(0)).row.is_some()).count();
+    assert_eq!(stored, 11);
+}
+
+#[test]
+fn the_seconds_of_an_sml_meter_tell_a_repetition() {
+    let mut house = House::new();
+    let at = |at_s, index| {
+        let mut said = said(at_s).tenths(1);
+        said.registers[0].seconds_index = Some(index);
+        said
+    };
+    assert!(house.hear(&at(0, 7)).row.is_some());
+    assert!(house.hear(&at(1, 7)).duplicate);
+    assert!(house.hear(&at(2, 8)).row.is_some());
+}
+
+#[test]
+fn another_unit_is_held_until_it_lasts() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(1_000).power(5));
+    let other =
+        |at_s| said(at_s).with("1-0:1.8.0", 12, -1, Unit::VarHour).with("1-0:16.7.0", 5, 0, Unit::Var);
+    for n in 1..10 {
+        let judged = house.hear(&other(n * 10));
+        let changed = |code: &str| (code.to_owned(), HeldReason::UnitChanged);
+        assert_eq!(reasons(&judged), [changed("1-0:1.8.0*255"), changed("1-0:16.7.0*255")]);
+    }
+    let judged = house.hear(&other(100));
+    assert_eq!((judged.released.len(), judged.row.unwrap().shape.0[0].unit), (9, Some(Unit::VarHour)));
+    assert_eq!(reasons(&house.hear(&said(110).tenths(1_001)))[0].1, HeldReason::UnitChanged);
+}
+
+#[test]
+fn another_scaler_is_believed_when_the_value_goes_on_and_told_once() {
+    let mut house = House::new();
+    house.hear(&said(0).tenths(43_354_009));
+    let finer = house.hear(&said(1).with("1-0:1.8.0", 4_335_401_000, -3, Unit::WattHour));
+    assert_eq!((codes(&finer), finer.held.len()), (vec![EventCode::ScalerChanged], 0));
+    assert!(house.hear(&said(2).tenths(43_354_011)).events.is_empty());
+    let broken = house.hear(&said(3).with("1-0:1.8.0", 43_354_012, -3, Unit::WattHour));
+    assert_eq!(reasons(&broken), [("1-0:1.8.0*255".to_owned(), HeldReason::ScalerChanged)]);
+    let huge = house.hear(&said(4).with("1-0:1.8.0", 43_354_012, 0, Unit::WattHour));
+    assert_eq!(reasons(&huge), [("1-0:1.8.0*255".to_owned(), HeldReason::ScalerChanged)]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_by_an_hour_makes_no_live_reading_late() {
+    let mut house = House::new();
+    let mono = |seconds| Some(Duration::from_secs(seconds));
+    house.hear_with(&said(0).tenths(1_001), RowFlags::default(), mono(10));
+    let back = house.hear_with(&said(-3590).tenths(1_003), RowFlags::CLOCK_JUMPED, mono(20));
+    assert_eq!(back.row.unwrap().flags, RowFlags::CLOCK_JUMPED);
+    // One hour ahead: by the clock that is never set only 10 s have passed, but the host may have slept.
+    let ahead = house.hear_with(&said(20).tenths(1_005), RowFlags::CLOCK_JUMPED, mono(30));
+    assert!(ahead.held.is_empty());
+    let glitch = house.hear_with(&said(-3570).tenths(9_005), RowFlags::CLOCK_JUMPED, mono(40));
+    assert_eq!(reasons(&glitch)[0].1, HeldReason::ImpossiblePower, "judged by the other clock");
+}
+
+#[test]
+fn a_meter_clock_that_is_off_is_told_once() {
+    let mut house = House::new();
+    let told: usize = (0..10).map(|n| house.hear(&said(n).tenths(1).clock(n - 75)).events.len()).sum();
+    assert_eq!(told, 1);
+    let judged = House::new().hear(&said(0).tenths(1).clock(75));
+    assert_eq!(judged.events[0].detail, "the meter's clock is 75 s ahead of the host's");
+    assert_eq!(judged.row.unwrap().meter_clock_s, Some(START_MS / 1000 + 75));
+}
+
+#[test]
+fn flags_of_the_telegram_and_the_best_clock_stand_in_the_row() {
+    let mut house = House::new();
+    let one = Said { trust: Trust::HostUnsynchronised, ..said(10).tenths(1).clock(0) };
+    let mut telegram = one.telegram();
+    telegram.flags = Flags { salvaged: true, replayed: false, unauthenticated: true };
+    let arrival = Arrival { host: one.host(), monotonic: None, live: true, flags: RowFlags::DATED_LATER };
+    let row = house.gate.judge(&telegram, arrival, |_| (None, None)).row.unwrap();
+    let flags = RowFlags::DATED_LATER.with(RowFlags::SALVAGED).with(RowFlags::UNAUTHENTICATED);
+    assert_eq!((row.flags, row.at), (flags, Instant { unix_ms: START_MS, trust: Trust::MeterValid }));
+    telegram.reading.time = telegram.reading.time.map(|time| time.with_clock(ClockStatus::Doubtful));
+    telegram.reading.registers = said(0).tenths(2).registers;
+    let row = house.gate.judge(&telegram, arrival, |_| (None, None)).row.unwrap();
+    assert_eq!(row.at, one.host());
+}
+
+#[test]
+fn an_undone_exchange_keeps_the_name_and_is_not_made_again() {
+    let mut house = House::new();
+    house.hear(&said(0).of("serial 1").kwh("1-0:1.8.0", 5000));
+    for at_s in 1..=3 {
+        house.hear(&said(at_s).of("serial-1").kwh("1-0:1.8.0", 5000));
+    }
+    assert_eq!(house.epochs.len(), 2);
+    house.epochs[1].undone = true;
+    house.past.epochs = house.epochs.clone();
+    house.restart();
+    for at_s in 4..=10 {
+        let judged = house.hear(&said(at_s).of("serial-1").kwh("1-0:1.8.0", 5000));
+        assert!(judged.held.is_empty() && judged.epochs.is_empty() && judged.row.is_some());
+    }
+}
+
+/// What a generated telegram says of one counter.
+#[derive(Debug, Clone)]
+struct Step {
+    after_s: i64,
+    meter: Option<&'static str>,
+    numbers: Vec<(usize, i64, i8)>,
+    unit: bool,
+}
+
+const CODES: [&str; 4] = ["1-0:1.8.0", "1-0:1.8.1", "1-0:2.8.0", "1-0:16.7.0"];
+
+/// Mostly small steps, some glitches, new meters, scalers and units.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let meter = prop_oneof![
+        20 => Just(Some("1")), 4 => Just(Some("2")), 2 => Just(None), 1 => Just(Some("3"))
+    ];
+    let value = prop_oneof![6 => 1_000i64..1_010, 3 => 20i64..40, 1 => any::<i32>().prop_map(i64::from)];
+    let exponent = prop_oneof![12 => Just(0i8), 1 => -2i8..=3];
+    let numbers = prop::collection::vec((0usize..4, value, exponent), 1..5);
+    let step = (1i64..200, meter, numbers, prop::bool::weighted(0.95))
+        .prop_map(|(after_s, meter, numbers, unit)| Step { after_s, meter, numbers, unit });
+    // The same step again and again is what leaves quarantine.
+    prop::collection::vec((step, prop_oneof![3 => 1usize..3, 1 => 3usize..14]), 1..25).prop_map(|runs| {
+        runs.into_iter().flat_map(|(step, times)| std::iter::repeat_n(step, times)).collect()
+    })
+}
+
+fn spoken(steps: &[Step]) -> Vec<Said> {
+    let mut at_s = 0;
+    let mut out = Vec::new();
+    for step in steps {
+        at_s += step.after_s;
+        let mut one = Said { meter: step.meter, ..said(at_s) }.clock(at_s);
+        for &(code, mantissa, exponent) in &step.numbers {
+            let code = CODES[code];
+            let unit = match (code, step.unit) {
+                ("1-0:16.7.0", true) => Unit::Watt,
+                (_, true) => Unit::WattHour,
+                _ => Unit::VarHour,
+            };
+            one = one.with(code, mantissa, exponent, unit);
+        }
+        out.push(one);
+    }
+    out
+}
+
+/// Every number of a telegram, with the name it has in rows.
+fn all_numbers(said: &Said) -> Vec<(RegisterId, Number)> {
+    let mut counts: BTreeMap<RegisterId, u16> = BTreeMap::new();
+    let named = said.registers.iter().map(|register| {
+        let id = RegisterId::of(register);
+        let nth = counts.entry(id.clone()).or_default();
+        *nth += 1;
+        (id.nth(*nth), register.number().unwrap())
+    });
+    named.collect()
+}
+
+fn sorted(mut numbers: Vec<(RegisterId, Number)>) -> Vec<(RegisterId, Number)> {
+    numbers.sort_by(|(a, _), (b, _)| a.cmp(b));
+    numbers
+}
+
+fn lower(a: Number, b: Number) -> bool {
+    // Generated exponents are small: -4 holds all of them.
+    a.at_exponent(-4).unwrap() < b.at_exponent(-4).unwrap()
+}
+
+fn short() -> Limits {
+    Limits { agreeing: 4, lasting: Duration::from_secs(5), ..Limits::default() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_number_is_in_exactly_one_place(steps in steps()) {
+        let mut house = House::with(short());
+        for said in spoken(&steps) {
+            let judged = house.hear(&said);
+            let mut found: Vec<_> = judged.held.iter().map(|held| (held.register.clone(), held.number)).collect();
+            if let Some(row) = &judged.row {
+                found.extend(row.numbers().map(|(column, number)| (column.id.clone(), number)));
+            }
+            let expected = if judged.duplicate { vec![] } else { all_numbers(&said) };
+            prop_assert_eq!(sorted(found), sorted(expected));
+        }
+        // Nothing that is still held stands in a row.
+        for held in &house.past.held {
+            let there = |row: &&Row| row.at == held.at && row.number(&held.register).is_some();
+            prop_assert_eq!(house.rows.iter().find(there), None);
+        }
+    }
+
+    #[test]
+    fn believed_counters_never_fall_within_an_epoch_and_totals_never_at_all(steps in steps()) {
+        let mut house = House::with(short());
+        for said in spoken(&steps) {
+            house.hear(&said);
+        }
+        let mut stood: BTreeMap<(RegisterId, Option<Unit>), (i64, Number, Number)> = BTreeMap::new();
+        for row in &house.rows {
+            let epoch = epoch_at(&house.epochs, row.at.unix_ms).unwrap();
+            for (column, number) in row.numbers() {
+                if !is_counter(column.id.obis().unwrap(), column.unit) {
+                    continue;
+                }
+                let total = total(epoch, &column.id, number).unwrap();
+                let key = (column.id.clone(), column.unit);
+                if let Some((from_ms, before, total_before)) = stood.insert(key, (epoch.from_ms, number, total)) {
+                    prop_assert!(from_ms != epoch.from_ms || !lower(number, before), "{column:?} fell");
+                    let unit_kept = house.rows.iter().flat_map(Row::numbers)
+                        .all(|(other, _)| other.id != column.id || other.unit == column.unit);
+                    prop_assert!(!unit_kept || !lower(total, total_before), "the total of {column:?} fell");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_restart_changes_no_judgement(steps in steps(), at in any::<prop::sample::Index>()) {
+        let spoken = spoken(&steps);
+        let (mut one, mut other) = (House::with(short()), House::with(short()));
+        let mut due = false;
+        for (n, said) in spoken.iter().enumerate() {
+            let (judged, mut again) = (one.hear(said), other.hear(said));
+            again.events.clone_from(&judged.events);
+            // Quarantine does not keep the meter's clock.
+            for (row, same) in again.released.iter_mut().zip(&judged.released) {
+                row.meter_clock_s = same.meter_clock_s;
+            }
+            prop_assert_eq!(judged, again);
+            due |= n == at.index(spoken.len());
+            // What was held for its meter's name is counted from the first again, so not while any of it is open.
+            let from_ms = one.epochs.last().map_or(i64::MIN, |epoch| epoch.from_ms);
+            let foreign = one.past.held.iter().any(|held| {
+                held.reason == HeldReason::ForeignMeter && held.at.unix_ms >= from_ms
+            });
+            if due && !foreign && said.meter.is_some() {
+                other.restart();
+                due = false;
+            }
+        }
+    }
+
+    #[test]
+    fn no_numbers_and_no_times_panic(
+        telegrams in prop::collection::vec(
+            (any::<i64>(), any::<bool>(), prop::collection::vec((0usize..4, any::<i64>(), any::<i8>()), 0..4),
+             prop::sample::select(vec![Some("1"), Some("2"), None]), any::<bool>()),
+            0..40,
+        )
+    ) {
+        let mut house = House::with(short());
+        let mut limits = short();
+        limits.lasting = Duration::ZERO;
+        house.gate = Gate::new(Arc::from("haus"), limits, Past::default());
+        for (at_ms, live, numbers, meter, known) in telegrams {
+            let mut one = Said { meter, live, ..said(0) };
+            for (code, mantissa, exponent) in numbers {
+                one = one.with(CODES[code], mantissa, exponent, Unit::WattHour);
+            }
+            let trust = if known { Trust::HostSynchronised } else { Trust::None };
+            let host = Instant { unix_ms: at_ms, trust };
+            let arrival = Arrival { host, monotonic: None, live, flags: RowFlags::default() };
+            let neighbour = house.rows.last().cloned();
+            let judged = house.gate.judge(&one.telegram(), arrival, |_| (neighbour.clone(), neighbour));
+            house.rows.extend(judged.row);
+        }
+    }
+}
