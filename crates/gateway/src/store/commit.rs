@@ -7,7 +7,8 @@ use super::{Measured, Quality, Row, StoreError, names};
 use crate::event::Event;
 use crate::plausible::EpochCause;
 use crate::plausible::{Epoch, Held, HeldReason, Judgement};
-use metergate_reading::Unit;
+use metergate_reading::{RegisterId, Unit};
+use metergate_tariff::total;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -210,7 +211,7 @@ fn put_change(transaction: &Transaction<'_>, ids: &mut Ids<'_>, change: &Change)
             "UPDATE held SET judgement = ?2 WHERE id = ?1",
             params![held, names::name_of(&Judgement::NAMES, *judgement)],
         ),
-        Change::UndoEpoch(epoch) => transaction.execute("UPDATE epoch SET undone = 1 WHERE id = ?1", [epoch]),
+        Change::UndoEpoch(epoch) => return undo_epoch(transaction, *epoch),
         Change::Remark(remark) => transaction.execute(
             "INSERT INTO remark VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
              SET since_ms = excluded.since_ms, trust = excluded.trust, value = excluded.value",
@@ -261,4 +262,46 @@ fn put_epoch(transaction: &Transaction<'_>, ids: &mut Ids<'_>, epoch: &Epoch) ->
     ];
     transaction.execute("INSERT INTO epoch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values).doing("writing")?;
     Ok(())
+}
+
+/// Takes an epoch back, and its step out of all later ones. Doing it twice changes nothing.
+fn undo_epoch(transaction: &Transaction<'_>, id: i64) -> Result<(), StoreError> {
+    let sql = "SELECT m.name FROM epoch e JOIN meter m ON m.id = e.meter WHERE e.id = ?1";
+    let meter: Option<String> =
+        transaction.query_row(sql, [id], |row| row.get(0)).optional().doing("reading")?;
+    let Some(meter) = meter else { return Ok(()) };
+    let mut epochs = super::reader::epochs(transaction, &meter)?;
+    let Some(undone) = epochs.iter().position(|epoch| epoch.id == id && !epoch.undone) else { return Ok(()) };
+    let registers: Vec<_> = epochs.get(undone).into_iter().flat_map(|epoch| &epoch.offsets).collect();
+    let registers: Vec<_> = registers.into_iter().map(|(register, _)| register.clone()).collect();
+    for register in registers {
+        let (mut of_register, places) = epochs_of(&epochs, &register);
+        let Some(place) = places.iter().position(|&place| place == undone) else { continue };
+        if !total::set_undone(&mut of_register, place, true) {
+            tracing::error!(
+                "store: the offsets of {register} after epoch {id} do not fit; they stay as they are"
+            );
+            continue;
+        }
+        for (epoch, place) in of_register.into_iter().zip(places) {
+            let offsets = epochs.get_mut(place).into_iter().flat_map(|epoch| &mut epoch.offsets);
+            offsets.filter(|(one, _)| *one == register).for_each(|(_, offset)| *offset = epoch.offset);
+        }
+    }
+    for epoch in &epochs {
+        let sql = "UPDATE epoch SET offsets = ?2, undone = ?3 WHERE id = ?1";
+        let values = params![epoch.id, names::offsets_text(&epoch.offsets), epoch.undone || epoch.id == id];
+        transaction.execute(sql, values).doing("writing")?;
+    }
+    Ok(())
+}
+
+/// The epochs that have an offset for a register, as its totals need them, and their places among all.
+pub(super) fn epochs_of(epochs: &[Epoch], register: &RegisterId) -> (Vec<total::Epoch>, Vec<usize>) {
+    let all = epochs.iter().enumerate();
+    all.filter_map(|(place, epoch)| {
+        let (_, offset) = epoch.offsets.iter().find(|(one, _)| one == register)?;
+        Some((total::Epoch { start_ms: epoch.from_ms, offset: *offset, undone: epoch.undone }, place))
+    })
+    .unzip()
 }

@@ -19,25 +19,31 @@
 //! Start reading: [`Store`] for what is put in, [`Reader`] for what comes out, `schema.sql` for what is in the file.
 
 mod block;
+mod budget;
 mod commit;
 mod database;
 mod error;
+mod history;
 mod names;
 mod queue;
 mod reader;
 mod record;
 mod row;
+mod seal;
 mod setup;
 mod spool;
+mod totals;
 mod varint;
 mod writer;
 
 pub use error::StoreError;
+pub use history::{Latest, Range};
 pub use metergate_tariff::{Mark, Quality, UseCase};
 pub use queue::Dropped;
 pub use reader::Reader;
 pub use row::{Column, Measured, Remark, Row, RowFlags, Shape};
 pub use setup::{Budget, Recovered, StoreHealth, StoreSetup};
+pub use totals::{Counted, PERIODS_MAX, Period, QUARTER_HOURS_MAX, QuarterHour};
 
 use crate::config::Stream;
 use crate::event::Event;
@@ -204,7 +210,7 @@ impl Store {
         self.shared().put(|queue| queue.epoch(epoch))
     }
 
-    /// Marks an epoch as none: totals go on without it.
+    /// Marks an epoch as none: totals go on without it, and its step is taken out of all later ones.
     pub fn undo_epoch(&self, epoch: i64) {
         self.shared().put(|queue| queue.change(Change::UndoEpoch(epoch)));
     }

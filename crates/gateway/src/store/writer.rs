@@ -1,10 +1,12 @@
 //! The thread that writes: it waits until something is due, commits it, and tries again when that fails.
 use super::block;
+use super::budget::{self, Thinned};
 use super::commit::{self, Dated};
 use super::database::{self, Database, Lock};
 use super::error::Doing;
 use super::queue::{DateRequest, Heads, Queue, Taken, own_event};
 use super::reader::Names;
+use super::seal;
 use super::spool::Spool;
 use super::{Committed, Recovered, Row, RowFlags, Shared, StoreError, StoreSetup};
 use crate::event::EventCode;
@@ -18,6 +20,9 @@ use tokio::sync::watch;
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// A full store drops something each hour; once a day says it.
+const THINNED_INTERVAL: Duration = Duration::from_secs(86_400);
+
 /// The writing side of a store.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -28,6 +33,9 @@ pub(super) struct Writer {
     /// The spool was opened without knowing the database: what it and the queue hold has numbers of its own.
     unnumbered: bool,
     retry: Duration,
+    /// What keeping the budget has cost since it was told, and when that was.
+    thinned: Thinned,
+    thinned_told: Option<Instant>,
 }
 
 /// Why the writer woke.
@@ -86,6 +94,8 @@ impl Writer {
             unnumbered: database.is_none(),
             database,
             retry: RETRY_MIN,
+            thinned: Thinned::default(),
+            thinned_told: None,
         };
         // What a crash left behind is on the disk, and seen, before anything new comes.
         if writer.database.is_some() {
@@ -133,6 +143,9 @@ impl Writer {
         if let Err(error) = self.try_commit(&mut taken, None) {
             self.failed(taken, &error);
             return;
+        }
+        if taken.generation.is_some() {
+            self.tidy();
         }
         let requests = self.shared.queue().take_dates();
         for request in requests {
@@ -221,6 +234,31 @@ impl Writer {
         }
         drop(queue);
         self.retry = (self.retry * 2).min(RETRY_MAX);
+    }
+
+    /// Seals what is over and keeps the budget. What fails here is tried again after the next commit.
+    fn tidy(&mut self) {
+        let Some(database) = &mut self.database else { return };
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+        let done =
+            seal::seal(database).and_then(|_| budget::keep(database, &self.shared.setup.budget, now_ms));
+        match done {
+            Ok(thinned) => self.thinned.add(thinned),
+            Err(error) => {
+                tracing::warn!("{error}; it is tried again");
+                if error.is_damage() {
+                    self.database = None;
+                }
+            }
+        }
+        let told = self.thinned_told.is_some_and(|told| told.elapsed() < THINNED_INTERVAL);
+        if !self.thinned.is_nothing() && !told {
+            self.thinned_told = Some(Instant::now());
+            let detail = std::mem::take(&mut self.thinned).to_string();
+            tracing::info!("store: {detail}");
+            self.shared.put(|queue| queue.event(own_event(EventCode::StoreThinned, detail)));
+        }
     }
 
     /// Gives the rows of a boot their time and commits them.

@@ -1,0 +1,7 @@
+//! The store as its users see it: what was put in comes out, whatever happens to the process, the disk and the file.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests unwrap")]
+
+mod figures;
+mod history;
+mod keeping;
+mod place;
