@@ -15,7 +15,8 @@ fail() {
     exit 1
 }
 
-scratch=$(mktemp -d)
+scratch=$results/scratch
+mkdir -p "$scratch"
 mount -t tmpfs tmpfs "$scratch"
 changes=$scratch/changes world=$scratch/world
 mkdir "$changes" "$scratch/work" "$world"
@@ -103,7 +104,7 @@ inside dpkg --remove metergate
 
 purge() {
     inside dpkg --purge metergate
-    left=$(find "$changes" -path '*metergate*')
+    left=$(cd "$changes" && find . -path '*metergate*')
     [ -z "$left" ] || fail "the purge left $left"
 }
 step "purge"
