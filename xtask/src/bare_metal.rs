@@ -15,8 +15,8 @@ use std::process::Command;
 /// RISC-V, 32 bit, with multiplication, atomics and compressed instructions: ESP32-C6 and the emulated board.
 pub(crate) const TARGET: &str = "riscv32imac-unknown-none-elf";
 
-const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
-const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];
 const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 
@@ -105,7 +105,7 @@ impl Toolchain {
 }
 
 /// A command without the variables by which cargo and rustup would lead Debian's compiler to their own files.
-fn clean(program: &str) -> Command {
+pub(crate) fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
     for variable in
         ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN", "RUSTUP_HOME", "LD_LIBRARY_PATH", "RUSTFLAGS", "RUSTC_WRAPPER"]

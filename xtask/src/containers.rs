@@ -4,8 +4,9 @@
 //! what goes into the image, the keys of the add-on against those that Home Assistant documents, and what its script
 //! makes of its options.
 use crate::place::{Place, text};
-use crate::shell::{cargo_in, read, run, which};
+use crate::shell::{cargo_in, read, run};
 use crate::step::Outcome;
+use crate::tools::JQ;
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
 use std::path::Path;
@@ -62,8 +63,8 @@ const KINDS: &[&str] =
 pub(crate) fn check(place: &Place) -> Result<Outcome> {
     image(place)?;
     addon(place)?;
-    if which("jq").is_none() {
-        return Ok(Outcome::NotChecked("`jq` is missing for the script: `sudo apt-get install jq`".into()));
+    if let Some(why) = JQ.missing() {
+        return Ok(Outcome::NotChecked(why));
     }
     script(place)?;
     Ok(Outcome::Passed("not built: no daemon is asked for".to_owned()))

@@ -3,6 +3,7 @@
 //! `cargo xtask test` is the one command that passes all tests; what CI runs is the same. Each task is one module,
 //! and a task that is also a step of `test` returns an [`Outcome`]: passed, or not checked and why. A step that
 //! could not be checked is never shown as passed.
+mod arm64;
 mod bare_metal;
 mod bench;
 mod bless;

@@ -68,7 +68,7 @@ pub(crate) fn check(place: &Place) -> Result<Outcome> {
             units::allows(place, &made)?;
             format!("{} system calls, all allowed by the unit", made.len())
         }
-        Err(_) => "system calls not compared: `strace` is missing".to_owned(),
+        Err(_) => tools::STRACE.missing().unwrap_or_else(|| "the run left no system calls".to_owned()),
     };
     Ok(Outcome::Passed(format!("{}; {traced}", megabytes(size))))
 }

@@ -2,7 +2,7 @@
 use crate::place::Place;
 use crate::shell::{cargo_in, run as sh, which};
 use crate::step::{self, Outcome, Step};
-use crate::{bare_metal, bench, containers, corpus, deny, fuzz, package, tidy, tools, units};
+use crate::{arm64, bare_metal, bench, containers, corpus, deny, fuzz, package, tidy, tools, units};
 use anyhow::{Result, bail};
 
 /// All steps, the quick ones first.
@@ -24,6 +24,11 @@ const STEPS: &[Step] = &[
         name: "bare-metal",
         what: "no_std crates and the firmware for a microcontroller, run in an emulator",
         run: bare_metal::check,
+    },
+    Step {
+        name: "arm64",
+        what: "the program for 64-bit ARM says in an emulator what it says here",
+        run: arm64::check,
     },
     Step {
         name: "corpus",

@@ -10,6 +10,7 @@ use std::process::Command;
 /// A program and the Debian package that brings it.
 pub(crate) struct Tool {
     program: &'static str,
+    /// Or several, apart by spaces.
     package: &'static str,
     /// What cannot be checked without it.
     need: &'static str,
@@ -27,7 +28,22 @@ pub(crate) const CXX: Tool = Tool { program: "c++", package: "g++", need: "the f
 pub(crate) const OPENSSL: Tool =
     Tool { program: "openssl", package: "openssl", need: "the tests of encrypted connections" };
 
-const TOOLS: [Tool; 4] = [VALGRIND, QEMU, CXX, OPENSSL];
+/// Compiles and links C for 64-bit ARM.
+pub(crate) const ARM64_GCC: Tool = Tool {
+    program: "aarch64-linux-gnu-gcc",
+    package: "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    need: "the build for 64-bit ARM",
+};
+/// Runs programs for 64-bit ARM.
+pub(crate) const QEMU_ARM64: Tool =
+    Tool { program: "qemu-aarch64", package: "qemu-user", need: "the run for 64-bit ARM" };
+/// Shows what the daemon asks of the kernel.
+pub(crate) const STRACE: Tool =
+    Tool { program: "strace", package: "strace", need: "the comparison of system calls with the unit" };
+/// Reads the options of the add-on, there and in its test.
+pub(crate) const JQ: Tool = Tool { program: "jq", package: "jq", need: "the script of the add-on" };
+
+const TOOLS: &[Tool] = &[VALGRIND, QEMU, CXX, OPENSSL, ARM64_GCC, QEMU_ARM64, STRACE, JQ];
 
 /// A cargo subcommand that is built from crates.io.
 pub(crate) struct CratesIo {
@@ -52,8 +68,11 @@ impl Tool {
 
 /// Installs what is missing as far as this user may, and names the rest.
 pub(crate) fn install(place: &Place) -> Result<Outcome> {
-    let packages: Vec<&str> =
-        TOOLS.iter().filter(|tool| tool.missing().is_some()).map(|tool| tool.package).collect();
+    let packages: Vec<&str> = TOOLS
+        .iter()
+        .filter(|tool| tool.missing().is_some())
+        .flat_map(|tool| tool.package.split(' '))
+        .collect();
     // Failing here would hide the checks that need no tool: each step says for itself what it lacks.
     if let Err(error) = debian_packages(&packages) {
         println!("{error:#}");
