@@ -27,7 +27,18 @@ pub(crate) const CXX: Tool = Tool { program: "c++", package: "g++", need: "the f
 /// The TLS server that the tests of encrypted connections talk to.
 pub(crate) const OPENSSL: Tool =
     Tool { program: "openssl", package: "openssl", need: "the tests of encrypted connections" };
-
+/// The database that the tests of Influx lines and of metrics read back from.
+pub(crate) const VICTORIA: Tool = Tool {
+    program: "victoria-metrics",
+    package: "victoria-metrics",
+    need: "the tests of influx and prometheus",
+};
+/// The Graphite server that the tests feed.
+pub(crate) const CARBON: Tool =
+    Tool { program: "carbon-cache", package: "graphite-carbon", need: "the tests of graphite" };
+/// Reads what Graphite has kept.
+pub(crate) const WHISPER: Tool =
+    Tool { program: "whisper-fetch", package: "python3-whisper", need: "the tests of graphite" };
 /// Compiles and links C for 64-bit ARM.
 pub(crate) const ARM64_GCC: Tool = Tool {
     program: "aarch64-linux-gnu-gcc",
@@ -43,7 +54,8 @@ pub(crate) const STRACE: Tool =
 /// Reads the options of the add-on, there and in its test.
 pub(crate) const JQ: Tool = Tool { program: "jq", package: "jq", need: "the script of the add-on" };
 
-const TOOLS: &[Tool] = &[VALGRIND, QEMU, CXX, OPENSSL, ARM64_GCC, QEMU_ARM64, STRACE, JQ];
+const TOOLS: &[Tool] =
+    &[VALGRIND, QEMU, CXX, OPENSSL, VICTORIA, CARBON, WHISPER, ARM64_GCC, QEMU_ARM64, STRACE, JQ];
 
 /// A cargo subcommand that is built from crates.io.
 pub(crate) struct CratesIo {

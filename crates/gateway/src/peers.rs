@@ -5,3 +5,5 @@ pub(crate) mod certificates;
 pub(crate) mod http_server;
 #[path = "../tests/support/tls_server.rs"]
 pub(crate) mod tls_server;
+#[path = "../tests/support/victoria.rs"]
+pub(crate) mod victoria;

@@ -40,7 +40,8 @@ pub use setup::{
 };
 
 pub use sink::{
-    GraphiteSetup, HomieSetup, HttpSetup, HttpShape, InfluxSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
+    GraphiteSetup, HomieSetup, HttpSetup, HttpShape, InfluxSetup, InfluxTarget, MqttSetup, PrometheusSetup,
+    SmgwLiteSetup,
 };
 pub use template::Template;
 

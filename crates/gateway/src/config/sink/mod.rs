@@ -11,7 +11,7 @@ mod smgw_lite;
 pub use graphite::GraphiteSetup;
 pub use homie::HomieSetup;
 pub use http::{HttpSetup, HttpShape};
-pub use influx::InfluxSetup;
+pub use influx::{InfluxSetup, InfluxTarget};
 pub use mqtt::MqttSetup;
 pub use prometheus::PrometheusSetup;
 pub use smgw_lite::SmgwLiteSetup;
