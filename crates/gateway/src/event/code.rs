@@ -11,11 +11,38 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// The stable name.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What the name in an event belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The gateway itself; a name is that of a task.
+    Gateway,
+    /// A meter of the configuration.
+    Meter,
+    /// A sink of the configuration.
+    Sink,
+    /// A source beside the meters.
+    Source,
+}
+
+// One table for name, sentence, number and weight: the comment above a code is the sentence that people read in the
+// command line, the log and docs/events.md.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $number:expr, $severity:ident;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $number:expr, $severity:ident;)*) => {
         /// What happened. The text is stable; the number is that of the reference system with the same event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum EventCode { $($(#[$doc])* $name,)* }
+        pub enum EventCode { $($(#[doc = $doc])* $name,)* }
 
         impl EventCode {
             /// All of them.
@@ -24,6 +51,12 @@ macro_rules! codes {
             /// The stable name.
             #[must_use]
             pub const fn text(self) -> &'static str { match self { $(Self::$name => $text),* } }
+
+            /// What it means, for a person: one sentence.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii()),* }
+            }
 
             /// The code of SMGW.Lite for the same thing, where one exists.
             #[must_use]
@@ -43,8 +76,12 @@ codes! {
     Stopped = "gateway.stopped", None, Info;
     /// The run before ended without being asked to.
     Crashed = "gateway.crashed", None, Error;
+    /// The host lost its power or was reset while the gateway ran.
+    PowerLost = "gateway.power_lost", None, Warning;
     /// A task of the gateway makes no progress.
     Stuck = "gateway.stuck", None, Error;
+    /// A task that was stuck goes on.
+    Unstuck = "gateway.goes_on", None, Info;
     /// The configuration changed since the last run.
     ConfigurationChanged = "configuration.changed", Some(1003), Info;
     /// The meter's protocol was recognised as SML.
@@ -143,6 +180,76 @@ codes! {
     SourceLoop = "source.loop", None, Error;
 }
 
+impl EventCode {
+    /// The code with this stable name; `None` for one of another version.
+    ///
+    /// ```
+    /// use metergate_gateway::event::EventCode;
+    ///
+    /// assert_eq!(EventCode::from_text("meter.silent"), Some(EventCode::Silent));
+    /// assert_eq!(EventCode::from_text("meter.asleep"), None);
+    /// ```
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|code| code.text() == text).copied()
+    }
+
+    /// What the name in such an event belongs to.
+    #[must_use]
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::MeterClockOff | Self::Dated => Subject::Meter,
+            _ => match self.text().split('.').next() {
+                Some("meter" | "port" | "reading" | "tariff") => Subject::Meter,
+                Some("sink") => Subject::Sink,
+                Some("source") => Subject::Source,
+                _ => Subject::Gateway,
+            },
+        }
+    }
+
+    /// True for what a fault can repeat each second: in a row it is counted, not told each time.
+    ///
+    /// All others are rare, or each one is wanted for itself.
+    #[must_use]
+    pub const fn is_counted(self) -> bool {
+        matches!(
+            self,
+            Self::Refused
+                | Self::Overflow
+                | Self::NoAnswer
+                | Self::PortLost
+                | Self::PortOpened
+                | Self::Recovered
+                | Self::RecognisedSml
+                | Self::RecognisedIec
+                | Self::Recognised
+                | Self::RolledBack
+                | Self::ImpossiblePower
+                | Self::UnitChanged
+                | Self::ScalerChanged
+                | Self::Duplicate
+                | Self::Merged
+                | Self::HighFrequencyDropped
+                | Self::ClockSynchronised
+                | Self::ClockUnsynchronised
+                | Self::ClockJumped
+                | Self::MeterClockOff
+                | Self::SinkFailing
+                | Self::SinkRecovered
+                | Self::SinkRefused
+                | Self::SinkMissed
+                | Self::StoreFailing
+                | Self::StoreRecovered
+                | Self::StoreThinned
+                | Self::StoreOverflow
+                | Self::SourceFailing
+                | Self::SourceRecovered
+                | Self::SourceLoop
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,5 +259,31 @@ mod tests {
     fn each_event_has_a_name_of_its_own() {
         let names: HashSet<_> = EventCode::ALL.iter().map(|code| code.text()).collect();
         assert_eq!(names.len(), EventCode::ALL.len());
+    }
+
+    #[test]
+    fn each_event_has_one_sentence_for_people() {
+        for code in EventCode::ALL {
+            let sentence = code.sentence();
+            assert!(sentence.starts_with(|first: char| first.is_ascii_uppercase()), "{sentence}");
+            assert!(sentence.ends_with('.') && sentence.matches(". ").count() == 0, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_name_leads_back_to_its_code_and_a_foreign_one_to_none() {
+        for &code in EventCode::ALL {
+            assert_eq!(EventCode::from_text(code.text()), Some(code));
+        }
+        assert_eq!(EventCode::from_text("meter.SILENT"), None);
+    }
+
+    #[test]
+    fn names_belong_to_meters_sinks_and_sources() {
+        assert_eq!(EventCode::PortLost.subject(), Subject::Meter);
+        assert_eq!(EventCode::MeterClockOff.subject(), Subject::Meter);
+        assert_eq!(EventCode::ClockJumped.subject(), Subject::Gateway);
+        assert_eq!(EventCode::SinkPaused.subject(), Subject::Sink);
+        assert_eq!(EventCode::SourceLoop.subject(), Subject::Source);
     }
 }

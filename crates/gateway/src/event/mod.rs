@@ -1,4 +1,14 @@
 //! Things that happened, with stable names, for people and for programs.
+//!
+//! [`EventLog`] is the way in: it counts what a fault repeats, writes the log and gives what the store keeps.
+//! docs/events.md lists all of them; [`smgw_lite`] knows the numbers of the reference system.
+mod code;
+mod log;
+pub mod smgw_lite;
+
+pub use code::{EventCode, Severity, Subject};
+pub use log::{EventLog, Happened};
+
 use metergate_reading::Instant;
 use std::sync::Arc;
 
@@ -18,6 +28,3 @@ pub struct Event {
     /// How often it happened in a row, this time included.
     pub count: u32,
 }
-
-mod code;
-pub use code::{EventCode, Severity};
