@@ -12,6 +12,7 @@ pub mod detect;
 mod explain;
 mod failure;
 pub mod import;
+mod journal;
 pub mod keys;
 pub mod meters;
 pub mod replay;
@@ -100,7 +101,7 @@ pub enum Outcome {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.verbose);
+    journal::begin(cli.verbose);
     let mut out = anstream::AutoStream::auto(std::io::stdout());
     let outcome = execute(&cli, &mut out).and_then(|outcome| {
         out.flush()?;
@@ -135,24 +136,6 @@ pub fn execute(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Import(args) => import::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }
-}
-
-/// What happens goes to standard error, so that standard output holds results only.
-fn log_to_stderr(verbose: u8) {
-    let level = match verbose {
-        0 => tracing::Level::WARN,
-        1 => tracing::Level::INFO,
-        2 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
-    };
-    let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    // A second call, in tests, keeps the first subscriber.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(colour)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .try_init();
 }
 
 #[cfg(test)]
