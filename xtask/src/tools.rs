@@ -39,6 +39,9 @@ pub(crate) const CARBON: Tool =
 /// Reads what Graphite has kept.
 pub(crate) const WHISPER: Tool =
     Tool { program: "whisper-fetch", package: "python3-whisper", need: "the tests of graphite" };
+/// The broker that the tests of MQTT talk to.
+pub(crate) const MOSQUITTO: Tool =
+    Tool { program: "mosquitto", package: "mosquitto", need: "the tests of MQTT and Homie" };
 /// Compiles and links C for 64-bit ARM.
 pub(crate) const ARM64_GCC: Tool = Tool {
     program: "aarch64-linux-gnu-gcc",
@@ -55,7 +58,7 @@ pub(crate) const STRACE: Tool =
 pub(crate) const JQ: Tool = Tool { program: "jq", package: "jq", need: "the script of the add-on" };
 
 const TOOLS: &[Tool] =
-    &[VALGRIND, QEMU, CXX, OPENSSL, VICTORIA, CARBON, WHISPER, ARM64_GCC, QEMU_ARM64, STRACE, JQ];
+    &[VALGRIND, QEMU, CXX, OPENSSL, MOSQUITTO, VICTORIA, CARBON, WHISPER, ARM64_GCC, QEMU_ARM64, STRACE, JQ];
 
 /// A cargo subcommand that is built from crates.io.
 pub(crate) struct CratesIo {

@@ -39,9 +39,10 @@ pub use setup::{
     Selection, SinkKind, SinkSetup, Stream,
 };
 
+pub use crate::net::mqtt::Qos;
 pub use sink::{
-    GraphiteSetup, HomieSetup, HttpSetup, HttpShape, InfluxSetup, InfluxTarget, MqttSetup, PrometheusSetup,
-    SmgwLiteSetup,
+    BrokerSetup, GraphiteSetup, HomeAssistantDiscovery, HomieSetup, HttpSetup, HttpShape, InfluxSetup,
+    InfluxTarget, MqttSetup, MqttShape, MqttVersion, PrometheusSetup, SmgwLiteSetup,
 };
 pub use template::Template;
 

@@ -9,8 +9,7 @@ mod homie;
 mod http;
 #[allow(dead_code)]
 mod influx;
-#[allow(dead_code)]
-mod mqtt;
+pub mod mqtt;
 mod news;
 #[allow(dead_code)]
 mod prometheus;

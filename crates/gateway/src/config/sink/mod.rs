@@ -1,4 +1,5 @@
 //! Reads the section of one sink: what all sinks have here, what one kind has in the file named after it.
+mod broker;
 mod csv;
 mod graphite;
 mod homie;
@@ -8,11 +9,12 @@ mod mqtt;
 mod prometheus;
 mod smgw_lite;
 
+pub use broker::{BrokerSetup, MqttVersion};
 pub use graphite::GraphiteSetup;
 pub use homie::HomieSetup;
 pub use http::{HttpSetup, HttpShape};
 pub use influx::{InfluxSetup, InfluxTarget};
-pub use mqtt::MqttSetup;
+pub use mqtt::{HomeAssistantDiscovery, MqttSetup, MqttShape};
 pub use prometheus::PrometheusSetup;
 pub use smgw_lite::SmgwLiteSetup;
 
