@@ -87,12 +87,14 @@ struct Last {
     when: Moment,
 }
 
-/// The time that a meter gives, as exactly as a row keeps it.
+/// The time that a meter gives, as exactly as a row keeps it, or what stands in for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MeterTime {
     Unix(i64),
     Local(DateTime),
     SecondsIndex(u32),
+    /// When a reading from a file was received, in ms: the file may be read again.
+    Received(i64),
 }
 
 /// Where numbers come from that are judged.
@@ -144,13 +146,12 @@ impl Gate {
         }
         if let Some(row) = past.last_row {
             gate.newest = (row.at.trust != Trust::None).then_some(row.at.unix_ms);
-            gate.last =
-                row.meter_clock_s.filter(|_| !row.flags.contains(RowFlags::PARTLY_HELD)).map(|clock| Last {
-                    numbers: row.numbers().map(|(column, number)| (column.id.clone(), number)).collect(),
-                    time: MeterTime::Unix(clock),
-                    meter: None,
-                    when: Moment { at: row.at, monotonic: None },
-                });
+            gate.last = (!row.flags.contains(RowFlags::PARTLY_HELD)).then(|| Last {
+                numbers: row.numbers().map(|(column, number)| (column.id.clone(), number)).collect(),
+                time: row.meter_clock_s.map_or(MeterTime::Received(row.at.unix_ms), MeterTime::Unix),
+                meter: None,
+                when: Moment { at: row.at, monotonic: None },
+            });
         }
         gate.doubt_again(past.held);
         gate
@@ -262,7 +263,8 @@ impl Gate {
 
     /// True when the telegram says what the one before said, at the same time of the meter.
     fn repeats(&mut self, told: &Told, reading: &Reading, live: bool) -> bool {
-        let Some(time) = meter_time(reading) else {
+        let received = (!live).then_some(MeterTime::Received(told.when.at.unix_ms));
+        let Some(time) = meter_time(reading).or(received) else {
             self.last = None;
             return false;
         };
@@ -353,13 +355,20 @@ impl Gate {
                 self.carry(id, unit, total);
             }
         }
-        self.registers.clear();
+        let from = before.first().map_or(now, |told| told.when.at);
+        // What telegrams without a name said since then is of this meter.
+        self.registers.retain(|id, register| {
+            register.doubt.forget_before(from.unix_ms);
+            register.believed.is_some_and(|point| {
+                let counts = id.obis().is_some_and(|code| is_counter(code, point.unit));
+                point.when.at.unix_ms >= from.unix_ms && !counts
+            })
+        });
         self.foreign = None;
         let own = self.identity.printed().map_or("no name", |own| own);
         let detail = format!("meter {name} in place of {own}; totals go on");
         out.events.push(once(EventCode::MeterExchanged, &self.meter, now, detail));
         self.identity = Identity::new(Some(name), []);
-        let from = before.first().map_or(now, |told| told.when.at);
         self.begin(EpochCause::Exchanged, from.unix_ms, Vec::new(), out);
         for told in before {
             self.sift(told, Source::Quarantine, out);

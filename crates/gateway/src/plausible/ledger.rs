@@ -167,3 +167,102 @@ impl Stood {
             .is_some_and(|(unit, _, number)| *unit == now.unit && exact::compare(now.number, *number).is_ge())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metergate_reading::{Instant, Trust};
+
+    const IMPORT: &str = "1-0:1.8.0";
+    const EXPORT: &str = "1-0:2.8.0";
+
+    fn standings(numbers: &[(&str, i64)]) -> Vec<Standing> {
+        let standing = |&(code, number): &(&str, i64)| Standing {
+            register: code.parse().unwrap(),
+            unit: Some(Unit::WattHour),
+            number: Number::new(number, 0),
+            at: Instant { unix_ms: 0, trust: Trust::HostSynchronised },
+        };
+        numbers.iter().map(standing).collect()
+    }
+
+    fn chapter(id: &str, cause: EpochCause, first: &[(&str, i64)], last: &[(&str, i64)]) -> Chapter {
+        let epoch = Epoch {
+            id: 0,
+            meter: "haus".into(),
+            from_ms: 0,
+            identity: Some(id.into()),
+            cause,
+            offsets: vec![],
+            undone: false,
+        };
+        Chapter { epoch, first: standings(first), last: standings(last) }
+    }
+
+    fn added(epoch: &Epoch, code: &str) -> Option<i64> {
+        epoch.offset(&code.parse().unwrap()).and_then(|offset| offset.at_exponent(0))
+    }
+
+    #[test]
+    fn a_reset_moves_only_what_fell() {
+        let chapters = [
+            chapter("1", EpochCause::First, &[(IMPORT, 0), (EXPORT, 0)], &[(IMPORT, 500), (EXPORT, 70)]),
+            chapter("1", EpochCause::Reset, &[(IMPORT, 2), (EXPORT, 70)], &[(IMPORT, 9), (EXPORT, 80)]),
+        ];
+        let epochs = recompute(&chapters, &[]);
+        assert_eq!((added(&epochs[1], IMPORT), added(&epochs[1], EXPORT)), (Some(498), None));
+    }
+
+    #[test]
+    fn another_configured_offset_moves_all_epochs() {
+        let chapters = [
+            chapter("1", EpochCause::First, &[(IMPORT, 0)], &[(IMPORT, 500)]),
+            chapter("2", EpochCause::Exchanged, &[(IMPORT, 3)], &[(IMPORT, 10)]),
+        ];
+        let configured = [(IMPORT.parse().unwrap(), Number::new(9_520_525, 0))];
+        let epochs = recompute(&chapters, &configured);
+        assert_eq!(
+            (added(&epochs[0], IMPORT), added(&epochs[1], IMPORT)),
+            (Some(9_520_525), Some(9_521_022))
+        );
+        assert_eq!(added(&recompute(&chapters, &[])[1], IMPORT), Some(497));
+    }
+
+    #[test]
+    fn an_undone_exchange_that_only_renamed_the_meter_keeps_what_was_counted_in_it() {
+        let mut chapters = [
+            chapter("1", EpochCause::First, &[(IMPORT, 0)], &[(IMPORT, 500)]),
+            chapter("one", EpochCause::Exchanged, &[(IMPORT, 510)], &[(IMPORT, 600)]),
+            chapter("2", EpochCause::Exchanged, &[(IMPORT, 0)], &[(IMPORT, 5)]),
+        ];
+        assert_eq!(
+            added(&recompute(&chapters, &[])[2], IMPORT),
+            Some(590),
+            "10 Wh between them are not known"
+        );
+        chapters[1].epoch.undone = true;
+        assert_eq!(added(&recompute(&chapters, &[])[2], IMPORT), Some(600));
+    }
+
+    #[test]
+    fn what_is_counted_in_another_unit_begins_at_itself() {
+        let mut chapters = [
+            chapter("1", EpochCause::First, &[(IMPORT, 0)], &[(IMPORT, 500)]),
+            chapter("1", EpochCause::Reset, &[(IMPORT, 0)], &[(IMPORT, 9)]),
+        ];
+        chapters[1].first[0].unit = Some(Unit::VarHour);
+        let configured = [(IMPORT.parse().unwrap(), Number::new(7, 0))];
+        assert_eq!(added(&recompute(&chapters, &configured)[1], IMPORT), None);
+    }
+
+    #[test]
+    fn an_undone_epoch_is_passed_over_in_time_as_well() {
+        let causes = [EpochCause::First, EpochCause::Exchanged, EpochCause::Exchanged];
+        let mut epochs: Vec<Epoch> = causes.map(|cause| chapter("1", cause, &[], &[]).epoch).into();
+        (epochs[1].from_ms, epochs[2].from_ms, epochs[1].undone) = (10, 20, true);
+        for (at, from) in [(-5, 0), (9, 0), (15, 0), (20, 20), (99, 20)] {
+            assert_eq!(epoch_at(&epochs, at).map(|epoch| epoch.from_ms), Some(from), "{at}");
+        }
+        assert_eq!(epoch_at(&[], 0), None);
+    }
+}
