@@ -1,4 +1,6 @@
 //! Servers and certificates of tests, the same that the tests of the folder `tests` have.
+#[path = "../tests/support/carbon.rs"]
+pub(crate) mod carbon;
 #[path = "../tests/support/certificates.rs"]
 pub(crate) mod certificates;
 #[path = "../tests/support/http_server.rs"]

@@ -41,8 +41,8 @@ pub use setup::{
 
 pub use crate::net::mqtt::Qos;
 pub use sink::{
-    BrokerSetup, GraphiteSetup, HomeAssistantDiscovery, HomieSetup, HttpSetup, HttpShape, InfluxSetup,
-    InfluxTarget, MqttSetup, MqttShape, MqttVersion, PrometheusSetup, SmgwLiteSetup,
+    BrokerSetup, GraphiteFormat, GraphiteNames, GraphiteSetup, HomeAssistantDiscovery, HomieSetup, HttpSetup,
+    HttpShape, InfluxSetup, InfluxTarget, MqttSetup, MqttShape, MqttVersion, PrometheusSetup, SmgwLiteSetup,
 };
 pub use template::Template;
 

@@ -10,7 +10,7 @@ mod prometheus;
 mod smgw_lite;
 
 pub use broker::{BrokerSetup, MqttVersion};
-pub use graphite::GraphiteSetup;
+pub use graphite::{GraphiteFormat, GraphiteNames, GraphiteSetup};
 pub use homie::HomieSetup;
 pub use http::{HttpSetup, HttpShape};
 pub use influx::{InfluxSetup, InfluxTarget};
