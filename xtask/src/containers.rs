@@ -191,6 +191,12 @@ const OPTIONS: &str = r#"{
 const BROKER: &str = r#"{"result":"ok","data":{"host":"core-mosquitto","port":1883,"ssl":false,
   "username":"addons","password":"a'b $(c) \"d\""}}"#;
 
+/// Drops its own options, then shows what metergate would see, and what metergate makes of it.
+const SETPRIV: &str = r#"while [ "${1#-}" != "$1" ]; do shift; done
+echo "$@"
+env -0 | grep -z '^METERGATE_\|_DIRECTORY=' | tr '\0' '\n'
+exec "$PROGRAM" check-config"#;
+
 /// Runs the script of the add-on, with programs of our own in place of those that need root or the supervisor.
 fn script(place: &Place) -> Result<()> {
     let folder = place.target.join("addon");
@@ -198,20 +204,13 @@ fn script(place: &Place) -> Result<()> {
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("options.json"), OPTIONS)?;
     fs::write(folder.join("broker.json"), BROKER)?;
-    let programs = [
-        ("install", "exit 0"),
-        ("curl", "cat \"${0%/*}/broker.json\""),
-        // Drops its own options, then shows what metergate would see.
-        (
-            "setpriv",
-            "while [ \"${1#-}\" != \"$1\" ]; do shift; done\necho \"$@\"\nenv -0 | grep -z '^METERGATE_\\|_DIRECTORY=' | tr '\\0' '\\n'",
-        ),
-    ];
+    let programs = [("install", "exit 0"), ("curl", "cat \"${0%/*}/broker.json\""), ("setpriv", SETPRIV)];
     for (name, body) in programs {
         let file = folder.join(name);
         fs::write(&file, format!("#!/bin/sh\n{body}\n"))?;
         run(Command::new("chmod").arg("+x").arg(file))?;
     }
+    run(&mut cargo_in(place, &["build", "--quiet", "--package", "metergate-gateway"]))?;
     let said = start(place, &folder, "options.json")?;
     for line in [
         "metergate run -vv",
@@ -222,6 +221,7 @@ fn script(place: &Place) -> Result<()> {
         "METERGATE_SINK__HOMEASSISTANT__URL=mqtt://core-mosquitto:1883",
         "METERGATE_SINK__HOMEASSISTANT__PASSWORD=a'b $(c) \"d\"",
         "STATE_DIRECTORY=/data/metergate",
+        "ok: 2 meters, 2 sinks",
     ] {
         ensure!(said.lines().any(|said| said == line), "run.sh does not say `{line}`:\n{said}");
     }
@@ -242,6 +242,9 @@ fn start(place: &Place, folder: &Path, options: &str) -> Result<String> {
             .arg(place.root.join(ADDON).join("run.sh"))
             .arg(folder.join(options))
             .arg(folder.join("no.toml"))
+            // Where no other configuration lies about.
+            .current_dir(folder)
+            .env("PROGRAM", place.target.join("debug/metergate"))
             .env("PATH", format!("{}:{path}", folder.display())),
     )
 }
