@@ -23,6 +23,9 @@ enum Change {
 impl Gate {
     /// Notes numbers in doubt, and tells the first of each kind.
     pub(super) fn doubt(&mut self, told: &Told, findings: &[Option<Finding>], out: &mut Judged) {
+        if findings.iter().all(Option::is_none) {
+            return;
+        }
         let limits = self.limits.clone();
         let mut reasons: Vec<HeldReason> = Vec::new();
         for (place, (entry, finding)) in told.entries.iter().zip(findings).enumerate() {
@@ -59,6 +62,9 @@ impl Gate {
         let mut settled = Vec::new();
         let mut rows: BTreeMap<u64, Vec<(RegisterId, Doubted)>> = BTreeMap::new();
         let proved = self.proved(told, findings);
+        if proved.is_empty() {
+            return settled;
+        }
         for (_, entry) in &proved {
             let first = self.registers.get(&entry.id).and_then(|register| register.doubt.first());
             if let Some(first) = first.map(|first| first.number) {
