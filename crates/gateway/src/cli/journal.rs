@@ -17,11 +17,10 @@ pub(super) fn begin(verbose: u8) {
     let stderr = rustix::fs::fstat(io::stderr());
     let told = std::env::var("JOURNAL_STREAM").ok();
     if stderr.is_ok_and(|stderr| is_journal(told.as_deref(), &stderr))
-        && let Ok(journal) = tracing_journald::layer()
+        && let Ok(journal) = journal()
     {
-        let fields = journal.with_field_prefix(None).with_syslog_identifier("metergate".to_owned());
         let level = tracing_subscriber::filter::LevelFilter::from_level(level(verbose.max(1)));
-        let _ = tracing_subscriber::registry().with(fields).with(level).try_init();
+        let _ = tracing_subscriber::registry().with(journal).with(level).try_init();
         return;
     }
     let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
@@ -32,6 +31,12 @@ pub(super) fn begin(verbose: u8) {
         .fmt_fields(format::debug_fn(write_field))
         .with_writer(io::stderr)
         .try_init();
+}
+
+/// The journal with the fields under their own names: `METER`, `SINK`, `EVENT`, `EVENT_NUMBER`.
+fn journal() -> io::Result<tracing_journald::Layer> {
+    let journal = tracing_journald::layer()?;
+    Ok(journal.with_field_prefix(None).with_syslog_identifier("metergate".to_owned()))
 }
 
 fn level(verbose: u8) -> Level {
@@ -126,5 +131,16 @@ mod tests {
             "ERROR meter `haus`: No byte comes: for 5 min [meter.silent]\n\
              \x20WARN cannot be locked port=\"/dev/ttyUSB0\"\n"
         );
+    }
+
+    #[test]
+    #[ignore = "writes into the journal of this machine: `journalctl EVENT=meter.silent METER=test -o verbose`"]
+    fn an_event_arrives_in_the_journal_with_its_fields() {
+        let subscriber = tracing_subscriber::registry().with(journal().unwrap());
+        tracing::subscriber::with_default(subscriber, || {
+            let at = Instant { unix_ms: 0, trust: Trust::HostSynchronised };
+            let silent = Happened::new(at, EventCode::Silent, "of a test").about("test".into());
+            EventLog::default().tell(silent, Duration::ZERO);
+        });
     }
 }

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod decode;
 pub mod demo;
 pub mod detect;
+pub mod events;
 mod explain;
 mod failure;
 pub mod import;
@@ -70,6 +71,8 @@ pub enum Command {
     Detect(detect::Args),
     /// List the meters that are known by name.
     Meters(meters::Args),
+    /// Show what happened: silences, refusals, failures, starts.
+    Events(events::Args),
     /// Check the configuration and explain what it means and where each value comes from.
     CheckConfig(check_config::Args),
     /// Make a configuration from that of another program: vzlogger, smart-meter-reader.
@@ -132,6 +135,7 @@ pub fn execute(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Replay(args) => replay::run(args),
         Command::Detect(args) => detect::run(args, out),
         Command::Meters(args) => meters::run(args, out),
+        Command::Events(args) => events::run(args, out),
         Command::CheckConfig(args) => check_config::run(args, out),
         Command::Import(args) => import::run(args, out),
         Command::Completions(args) => completions::run(args, out),

@@ -70,7 +70,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The gateway has started; the detail says why the one before ended.
+    /// The gateway has started.
     Started = "gateway.started", Some(1001), Info;
     /// The gateway was asked to end.
     Stopped = "gateway.stopped", None, Info;

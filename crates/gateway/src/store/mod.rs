@@ -56,6 +56,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use writer::Writer;
 
+/// Name of the file in the state directory.
+pub const FILE_NAME: &str = "metergate.db";
+
 /// The highest number of each stream that a power cut cannot take away any more; 0 before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Committed {
