@@ -29,6 +29,7 @@ pub mod recorder;
 pub mod secret;
 pub mod shutdown;
 pub mod sink;
+pub mod source;
 pub mod state;
 pub mod status;
 pub mod store;

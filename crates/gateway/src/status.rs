@@ -120,7 +120,8 @@ impl Status {
                 meter.protocol = Some(found.protocol);
                 true
             }
-            What::Bytes => false,
+            // Sources beside the meters are no meters.
+            What::Reading(_) | What::SourceFailed(_) | What::SourceLoop(_) | What::Bytes => false,
             What::Ended => {
                 meter.ended = true;
                 true

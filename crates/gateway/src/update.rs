@@ -55,6 +55,12 @@ pub enum What {
         /// What it was recognised by.
         detection: Detection,
     },
+    /// A source beside the meters gave a reading.
+    Reading(Box<Reading>),
+    /// A source beside the meters cannot be read, and why; said once until it can.
+    SourceFailed(String),
+    /// A source beside the meters shows what has come from this gateway; said once until it does not.
+    SourceLoop(String),
     /// Nothing new but the number of bytes.
     Bytes,
     /// The input has ended (standard input, a file): this is the last update of the meter.

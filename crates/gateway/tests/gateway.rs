@@ -33,7 +33,13 @@ fn csv(name: &str, directory: &Path) -> SinkSetup {
 }
 
 fn gateway(state: &Path, meters: Vec<MeterSetup>, sinks: Vec<SinkSetup>) -> Gateway {
-    Gateway { profile: "default".to_owned(), state_directory: Some(state.to_owned()), meters, sinks }
+    Gateway {
+        profile: "default".to_owned(),
+        state_directory: Some(state.to_owned()),
+        meters,
+        sinks,
+        sources: Vec::new(),
+    }
 }
 
 /// Runs a gateway, lets `act` do its part, ends the gateway and returns how everything was.

@@ -47,6 +47,10 @@ pub fn explain(
         writeln!(out, "\n{HEAD}meter {}{HEAD:#}: {}", meter.name, meaning_of_meter(meter))?;
         values(&explained, "meter", &meter.name, out)?;
     }
+    for source in &gateway.sources {
+        writeln!(out, "\n{HEAD}source {}{HEAD:#}: {source}", source.name)?;
+        values(&explained, "source", &source.name, out)?;
+    }
     for sink in &gateway.sinks {
         writeln!(out, "\n{HEAD}sink {}{HEAD:#}: {}", sink.name, meaning_of_sink(&sink.kind))?;
         values(&explained, "sink", &sink.name, out)?;
@@ -71,7 +75,12 @@ fn summary(gateway: &Gateway) -> String {
         1 => format!("1 {what}"),
         more => format!("{more} {what}s"),
     };
-    format!("ok: {}, {}", count(gateway.meters.len(), "meter"), count(gateway.sinks.len(), "sink"))
+    let meters = count(gateway.meters.len(), "meter");
+    let sources = match gateway.sources.len() {
+        0 => String::new(),
+        number => format!(", {}", count(number, "source")),
+    };
+    format!("ok: {meters}{sources}, {}", count(gateway.sinks.len(), "sink"))
 }
 
 fn meaning_of_meter(meter: &MeterSetup) -> String {

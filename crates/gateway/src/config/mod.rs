@@ -27,6 +27,7 @@ mod problem;
 mod section;
 mod setup;
 mod sink;
+mod source;
 mod template;
 
 pub use endpoint::{
@@ -44,6 +45,7 @@ pub use sink::{
     BrokerSetup, GraphiteFormat, GraphiteNames, GraphiteSetup, HomeAssistantDiscovery, HomieSetup, HttpSetup,
     HttpShape, InfluxSetup, InfluxTarget, MqttSetup, MqttShape, MqttVersion, PrometheusSetup, SmgwLiteSetup,
 };
+pub use source::{CascadeSetup, Hte501Setup, JsonSetup, JsonValue, SourceKind, SourceSetup, W1Setup};
 pub use template::Template;
 
 pub(crate) use meter::{model_help, parse_place};
@@ -128,26 +130,35 @@ fn gateway(
     let typed = root.sections("meter", "a meter such as `[default.meter.haus]`");
     let meters: Vec<MeterSetup> =
         typed.iter().filter_map(|(name, section)| meter::meter(name, section, folder)).collect();
-    if typed.is_empty() {
+    let typed_sources = root.sections("source", "a source such as `[default.source.cellar]`");
+    if typed.is_empty() && typed_sources.is_empty() {
         no_meter(&root, layers, source);
     }
     check_ports(&meters, &typed);
+    let state_directory = layers::state_directory(&layers.merged, around);
+    let sources: Vec<SourceSetup> = typed_sources
+        .iter()
+        .filter_map(|(name, section)| {
+            source::source(name, section, &meters, folder, state_directory.as_deref())
+        })
+        .collect();
     let sinks = root.sections("sink", "a sink such as `[default.sink.screen]`");
-    if sinks.is_empty() && !typed.is_empty() {
+    if sinks.is_empty() && !(typed.is_empty() && typed_sources.is_empty()) {
         let help = "`[default.sink.screen]` with `kind = \"stdout\"` shows it".to_owned();
         root.note("sink", "there is none: what the meters say goes nowhere", help);
     }
+    // One that is wrong has its name all the same.
+    let names: Vec<&str> = typed.iter().chain(&typed_sources).map(|(name, _)| *name).collect();
     let sinks =
-        sinks.iter().filter_map(|(name, section)| sink::sink(name, section, &meters, folder)).collect();
+        sinks.iter().filter_map(|(name, section)| sink::sink(name, section, &names, folder)).collect();
     // The text is looked at for its kind only: the layers have used it already.
     root.text("state_directory");
-    let state_directory = layers::state_directory(&layers.merged, around);
     if state_directory.is_none() && meters.iter().any(|meter| meter.key.is_some()) {
         let help =
             "`state_directory = \"/var/lib/metergate\"` keeps them; systemd sets one by itself".to_owned();
         root.note("state_directory", "there is none: invocation counters are forgotten at the end", help);
     }
-    Some(Gateway { profile: source.profile.clone(), state_directory, meters, sinks })
+    Some(Gateway { profile: source.profile.clone(), state_directory, meters, sinks, sources })
 }
 
 /// What stands in a profile: meters, sinks, and little else.

@@ -2,6 +2,7 @@
 use super::sink::{
     GraphiteSetup, HomieSetup, HttpSetup, InfluxSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
 };
+use super::source::SourceSetup;
 use metergate_meter::layout::Layout;
 use metergate_meter::models::Model;
 use metergate_meter::{Key, LineSettings, Protocol};
@@ -21,6 +22,8 @@ pub struct Gateway {
     pub meters: Vec<MeterSetup>,
     /// The sinks, in the order of the file.
     pub sinks: Vec<SinkSetup>,
+    /// Sources beside the meters, in the order of the file.
+    pub sources: Vec<SourceSetup>,
 }
 
 /// One meter.

@@ -3,7 +3,7 @@ use crate::cli::Format;
 use crate::harmless::harmless;
 use crate::json::{ErrorLine, Line};
 use crate::update::{TelegramBuf, Update, What};
-use metergate_reading::{AddressBuf, RegisterBuf, Trust, ValueBuf};
+use metergate_reading::{AddressBuf, Reading, RegisterBuf, Trust, ValueBuf};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -86,6 +86,9 @@ fn text(update: &Update) -> String {
             format!("{name}: no answer to {attempts} requests{echo}\n")
         }
         What::Verdict(verdict) => format!("{name}: {}: {verdict}\n", verdict.code()),
+        What::Reading(reading) => reading_text(name, reading),
+        What::SourceFailed(why) => format!("{name}: no reading: {why}\n", why = harmless(why)),
+        What::SourceLoop(why) => format!("{name}: it reads this gateway: {why}\n", why = harmless(why)),
         What::PortOpened | What::PortLost(_) | What::Protocol { .. } | What::Bytes | What::Ended => {
             String::new()
         }
@@ -105,7 +108,20 @@ fn telegram_text(name: &str, telegram: &TelegramBuf) -> String {
         let _ = write!(text, "  {flag}");
     }
     text.push('\n');
-    for register in &telegram.reading.registers {
+    push_registers(&mut text, &telegram.reading.registers);
+    text
+}
+
+/// What a source beside the meters said.
+fn reading_text(name: &str, reading: &Reading) -> String {
+    let time = reading.time.map(|time| format!("  {time}")).unwrap_or_default();
+    let mut text = format!("{name}{time}\n");
+    push_registers(&mut text, &reading.registers);
+    text
+}
+
+fn push_registers(text: &mut String, registers: &[RegisterBuf]) {
+    for register in registers {
         let name = register.obis.and_then(|obis| obis.name()).unwrap_or_default();
         let line = format!(
             "  {:<16} {:>16} {:<6} {name}",
@@ -116,7 +132,6 @@ fn telegram_text(name: &str, telegram: &TelegramBuf) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    text
 }
 
 fn address(register: &RegisterBuf) -> String {
@@ -164,7 +179,7 @@ fn printable(bytes: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
     use metergate_meter::{Cause, Flags, Protocol, Rejection};
-    use metergate_reading::{Address, Instant, Number, Reading, Register, Unit, Value};
+    use metergate_reading::{Address, Instant, Number, Register, Unit, Value};
 
     fn update(what: What) -> Update {
         let at = Instant { unix_ms: 1_692_199_171_250, trust: Trust::HostSynchronised };

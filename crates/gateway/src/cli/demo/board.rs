@@ -68,7 +68,13 @@ impl Board {
             What::Verdict(verdict) => card.verdict = *verdict,
             What::PortOpened => card.port_error = None,
             What::PortLost(error) => card.port_error = Some(error.clone()),
-            What::NoAnswer { .. } | What::Protocol { .. } | What::Bytes | What::Ended => {}
+            What::NoAnswer { .. }
+            | What::Protocol { .. }
+            | What::Reading(_)
+            | What::SourceFailed(_)
+            | What::SourceLoop(_)
+            | What::Bytes
+            | What::Ended => {}
         }
         Some(card)
     }

@@ -157,8 +157,13 @@ impl Meters {
             let thread = std::thread::Builder::new().name(house.name.to_owned()).spawn(body)?;
             running.push(Running { name: house.name, control, thread });
         }
-        let gateway =
-            Gateway { profile: "demo".to_owned(), state_directory: None, meters, sinks: Vec::new() };
+        let gateway = Gateway {
+            profile: "demo".to_owned(),
+            state_directory: None,
+            meters,
+            sinks: Vec::new(),
+            sources: Vec::new(),
+        };
         Ok((Self { running }, gateway))
     }
 

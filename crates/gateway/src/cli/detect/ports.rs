@@ -95,7 +95,12 @@ impl Found {
             What::Verdict(verdict) => self.verdict = Some(*verdict),
             What::PortOpened => self.port_error = None,
             What::PortLost(error) => self.port_error = Some(error.clone()),
-            What::NoAnswer { .. } | What::Bytes | What::Ended => {}
+            What::NoAnswer { .. }
+            | What::Reading(_)
+            | What::SourceFailed(_)
+            | What::SourceLoop(_)
+            | What::Bytes
+            | What::Ended => {}
         }
     }
 
@@ -145,7 +150,13 @@ fn longest(places: &[Place]) -> Duration {
 
 async fn listen(places: &[Place], wait: Duration) -> Result<Vec<Found>, Failure> {
     let meters = places.iter().map(unknown_meter).collect();
-    let gateway = Gateway { profile: "default".to_owned(), state_directory: None, meters, sinks: Vec::new() };
+    let gateway = Gateway {
+        profile: "default".to_owned(),
+        state_directory: None,
+        meters,
+        sinks: Vec::new(),
+        sources: Vec::new(),
+    };
     let (observer, mut updates) = mpsc::channel::<Arc<Update>>(CHANNEL_LEN);
     let (trigger, ending) = shutdown::channel();
     let options = Options { observer: Some(observer), ..Options::default() };

@@ -22,7 +22,7 @@ use super::meter::check_name;
 use super::node::Value;
 use super::problem::did_you_mean;
 use super::section::Section;
-use super::setup::{MeterSetup, RegisterPattern, Selection, SinkKind, SinkSetup, Stream};
+use super::setup::{RegisterPattern, Selection, SinkKind, SinkSetup, Stream};
 use crate::cli::Format;
 use metergate_reading::Number;
 use std::path::Path;
@@ -69,13 +69,8 @@ const KINDS: &[(&str, Kind)] = &[
     ("smgw_lite", Kind::SmgwLite),
 ];
 
-/// Reads a sink; what is wrong is noted in the section's reading, and then there is no sink.
-pub(super) fn sink(
-    name: &str,
-    section: &Section<'_>,
-    meters: &[MeterSetup],
-    folder: &Path,
-) -> Option<SinkSetup> {
+/// Reads a sink; `meters` are the names of meters and sources. What is wrong is noted in the section's reading, and then there is no sink.
+pub(super) fn sink(name: &str, section: &Section<'_>, meters: &[&str], folder: &Path) -> Option<SinkSetup> {
     check_name(name, section);
     if section.table.get("kind").is_none() {
         let kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("\"{kind}\"")).collect();
@@ -102,12 +97,11 @@ pub(super) fn sink(
     Some(SinkSetup { name: name.to_owned(), kind, selection: selection(section, meters) })
 }
 
-fn selection(section: &Section<'_>, meters: &[MeterSetup]) -> Selection {
+fn selection(section: &Section<'_>, meters: &[&str]) -> Selection {
     let wanted = section.list("meters", |item| match item {
-        Value::Text(name) if meters.iter().any(|meter| meter.name == *name) => Ok(name.clone()),
+        Value::Text(name) if meters.contains(&name.as_str()) => Ok(name.clone()),
         Value::Text(name) => {
-            let known = meters.iter().map(|meter| meter.name.as_str());
-            Err(format!("there is no meter `{name}`; {}", did_you_mean(name, known)))
+            Err(format!("there is no meter `{name}`; {}", did_you_mean(name, meters.iter().copied())))
         }
         other => Err(format!("expected names of meters, found {}", other.kind())),
     });
