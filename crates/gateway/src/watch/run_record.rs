@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 const MESSAGE_LEN_MAX: usize = 300;
 
 /// How the run before ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
 pub enum StartReason {
     /// There was none in this state directory, or there is no state directory.
     First,
@@ -47,10 +48,11 @@ impl std::fmt::Display for StartReason {
     }
 }
 
-/// What is known at the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is known at the start; in `status.json` it stands as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Beginning {
     /// How the run before ended.
+    #[serde(flatten)]
     pub reason: StartReason,
     /// The version of the run before, when it was another one.
     pub updated_from: Option<String>,
@@ -70,10 +72,10 @@ impl Beginning {
         match &self.reason {
             StartReason::Crash { what } => {
                 let what = what.as_deref().unwrap_or("it said nothing, so it was killed or had no memory");
-                events.push((EventCode::Crashed, format!("{what}; crash number {}", self.crashes)));
+                events.push((EventCode::Crashed, format!("{what}; {} so far", self.crashes)));
             }
             StartReason::PowerLoss => {
-                events.push((EventCode::PowerLost, format!("number {}", self.power_losses)));
+                events.push((EventCode::PowerLost, format!("{} so far", self.power_losses)));
             }
             _ => {}
         }
@@ -315,6 +317,26 @@ mod tests {
         assert_eq!(beginning.events()[0].0, EventCode::Crashed);
         assert!(!left.exists());
         assert_eq!(reason(folder.path(), "boot 2"), StartReason::Crash { what: None });
+    }
+
+    #[test]
+    fn the_status_tells_reason_and_counts() {
+        let beginning = |reason| Beginning {
+            reason,
+            updated_from: None,
+            configuration_changed: true,
+            crashes: 2,
+            power_losses: 0,
+        };
+        let json = |reason| serde_json::to_value(beginning(reason)).unwrap();
+        assert_eq!(
+            json(StartReason::Crash { what: None }),
+            serde_json::json!({
+                "reason": "crash", "what": null, "updated_from": null, "configuration_changed": true,
+                "crashes": 2, "power_losses": 0
+            })
+        );
+        assert_eq!(json(StartReason::CleanRestart)["reason"], "clean_restart");
     }
 
     #[test]
