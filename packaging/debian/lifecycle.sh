@@ -71,6 +71,10 @@ inside id -nG metergate | grep -q dialout ||
     fail "the user is not in dialout"
 [ "$(inside stat -c '%U:%G %a' "$secrets")" = "root:metergate 640" ] || fail "rights of $secrets"
 inside metergate check-config 2>&1 | grep -q 'there is no meter' || fail "an empty configuration is not explained"
+# Its example holds once the marks of comments are gone.
+sed 's/^# \(\[\|[a-z_]* = \)/\1/' "$world$config" >"$world/tmp/example.toml"
+inside env STATE_DIRECTORY=/var/lib/metergate metergate check-config --config /tmp/example.toml |
+    grep '^ok: 1 meter, 3 sinks' || fail "the example in $config is wrong"
 
 step "run as the service user, with a meter, its key and two sinks"
 inside metergate simulate kaifa --count 3 --key "$key" --out /tmp/meter.bin --truth /tmp/truth
