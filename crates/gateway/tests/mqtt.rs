@@ -4,6 +4,8 @@
 mod broker;
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/mqtt_setup.rs"]
+mod mqtt_setup;
 #[path = "support/readings.rs"]
 mod readings;
 mod support;
@@ -11,14 +13,15 @@ mod support;
 use broker::{Broker, Listener, Received};
 use certificates::{Authority, Files, Validity, self_signed};
 use metergate_gateway::config::{
-    BrokerSetup, ClientIdentity, EndpointSetup, Fingerprint, HomeAssistantDiscovery, Login, MqttSetup,
-    MqttShape, MqttVersion, Qos, Scheme, TlsSetup, TrustSetup,
+    ClientIdentity, Fingerprint, HomeAssistantDiscovery, Login, MqttSetup, MqttShape, MqttVersion, Qos,
+    Scheme, TlsSetup, TrustSetup,
 };
 use metergate_gateway::secret::Secret;
 use metergate_gateway::sink::mqtt::Mqtt;
 use metergate_gateway::sink::{Delivered, Entry, Step};
 use metergate_meter::verdict::Verdict;
 use metergate_reading::Number;
+use mqtt_setup::setup;
 use readings::{entries, sample, telegram, verdict};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -28,33 +31,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const VERSIONS: [MqttVersion; 2] = [MqttVersion::V311, MqttVersion::V5];
-
-/// A sink at a broker of this host, without Home Assistant.
-fn setup(port: u16) -> MqttSetup {
-    MqttSetup {
-        broker: BrokerSetup {
-            endpoint: EndpointSetup {
-                scheme: Scheme { name: "mqtt", port: 1883, tls: false },
-                host: "localhost".to_owned(),
-                port,
-                path: String::new(),
-                login: None,
-                tls: None,
-            },
-            version: MqttVersion::V311,
-            client_id: "metergate-test".to_owned(),
-            keep_alive: Duration::from_secs(5),
-        },
-        prefix: "metergate".to_owned(),
-        qos: Qos::AtLeastOnce,
-        retain: true,
-        per_register: false,
-        shape: MqttShape::Metergate,
-        discovery: HomeAssistantDiscovery::Off,
-        discovery_prefix: "homeassistant".to_owned(),
-        expire_after: None,
-    }
-}
 
 fn sink(setup: &MqttSetup) -> Mqtt {
     Mqtt::new(setup, &[Arc::from("haus")]).unwrap()

@@ -3,6 +3,7 @@
 //!
 //! State topics are retained and told at once, the newest only ([`tell`](Mqtt::tell)). History topics are not retained;
 //! an entry counts as delivered when the broker has acknowledged it ([`deliver`](Mqtt::deliver)).
+mod home_assistant;
 mod json;
 mod live;
 mod topics;
@@ -12,7 +13,8 @@ use super::news::News;
 use super::sample::{Delivered, Entry, Sample, Trouble};
 use crate::config::{MqttSetup, MqttShape};
 use crate::net::mqtt::{Board, Connection, Publication, Will};
-use crate::update::What;
+use crate::update::{TelegramBuf, What};
+use home_assistant::HomeAssistant;
 use live::Live;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub struct Mqtt {
     meters: BTreeMap<Arc<str>, Live>,
     board: Board,
     connection: Option<Connection>,
+    home_assistant: HomeAssistant,
     /// When values changed last, on the live and on the durable path.
     changes: BTreeMap<(Arc<str>, bool), Changes>,
 }
@@ -43,6 +46,7 @@ impl Mqtt {
         board.tell(Publication::retained(topics.status(), "online"));
         Ok(Self {
             setup: setup.clone(),
+            home_assistant: HomeAssistant::new(setup, &topics, meters),
             topics,
             meters: meters.iter().map(|meter| (Arc::clone(meter), Live::default())).collect(),
             board,
@@ -83,6 +87,7 @@ impl Mqtt {
     /// As [`tell`](Self::tell).
     pub async fn keep(&mut self) -> Result<(), Trouble> {
         self.connect().await?;
+        self.listen();
         self.flush().await
     }
 
@@ -104,9 +109,21 @@ impl Mqtt {
             return Ok(());
         }
         let will = Will { topic: self.topics.status(), payload: "offline".to_owned() };
-        self.connection = Some(Connection::open(&self.setup.broker, will).await?);
+        let mut connection = Connection::open(&self.setup.broker, will).await?;
         self.board.begin_again();
+        self.home_assistant.connected(&mut connection, &mut self.board).await;
+        self.connection = Some(connection);
         self.flush().await
+    }
+
+    /// Takes note of what the broker says: that Home Assistant has started, and what the last run has told it.
+    fn listen(&mut self) {
+        while let Some(message) = self.connection.as_mut().and_then(Connection::message) {
+            self.home_assistant.hear(&message, &mut self.board);
+        }
+        if self.home_assistant.is_born() {
+            self.board.begin_again();
+        }
     }
 
     async fn flush(&mut self) -> Result<(), Trouble> {
@@ -134,12 +151,14 @@ impl Mqtt {
                 let Some(sample) = &news.sample else { return };
                 live.take(sample, Some(telegram));
                 self.show_verdict(meter);
+                self.announce(meter, Some(telegram));
                 self.show_state(meter);
             }
             What::Verdict(verdict) => {
                 live.verdict = Some((*verdict, news.update.at));
                 let (is_live, has_sample) = (live.is_live(), live.sample.is_some());
                 self.show_verdict(meter);
+                self.announce(meter, None);
                 if is_live && has_sample {
                     // The reading came a moment before the verdict.
                     self.show_state(meter);
@@ -149,6 +168,11 @@ impl Mqtt {
             }
             _ => {}
         }
+    }
+
+    fn announce(&mut self, meter: &Arc<str>, telegram: Option<&TelegramBuf>) {
+        let Some(live) = self.meters.get(meter) else { return };
+        self.home_assistant.show(meter, live, telegram, &mut self.board);
     }
 
     fn show_verdict(&mut self, meter: &str) {

@@ -46,13 +46,11 @@ impl Topics {
         format!("{}/events", self.prefix)
     }
 
-    #[allow(dead_code, reason = "discovery comes next")]
     /// Which topics of discovery are ours, for the next run.
     pub(super) fn discovery(&self) -> String {
         format!("{}/discovery", self.prefix)
     }
 
-    #[allow(dead_code, reason = "discovery comes next")]
     /// The prefix as the beginning of an identifier: letters, digits, `-` and `_`.
     pub(super) fn id(&self) -> String {
         identifier(&self.prefix)
@@ -69,7 +67,6 @@ pub(super) fn key(point: &Point) -> String {
     }
 }
 
-#[allow(dead_code, reason = "discovery comes next")]
 /// The same of letters, digits, `-` and `_` alone.
 pub(super) fn id(register: &RegisterId) -> String {
     spelt(register, ObisStyle::Id, false)
@@ -85,7 +82,6 @@ fn spelt(register: &RegisterId, style: ObisStyle, dots: bool) -> String {
     text
 }
 
-#[allow(dead_code, reason = "discovery comes next")]
 /// Any text as letters, digits, `-` and `_`.
 pub(super) fn identifier(text: &str) -> String {
     harmless(text, false)
