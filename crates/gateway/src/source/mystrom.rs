@@ -113,7 +113,11 @@ impl MyStrom {
         ];
         let register =
             |(code, number, unit): (_, Option<Number>, _)| Some(register(code, number?, Some(unit)));
-        Ok(all.into_iter().filter_map(register).collect())
+        let registers: Vec<RegisterBuf> = all.into_iter().filter_map(register).collect();
+        if registers.is_empty() {
+            return Err(format!("{}: `energy_since_boot` is no counter", self.fetch.endpoint()));
+        }
+        Ok(registers)
     }
 
     /// Writes down what is counted.

@@ -271,6 +271,16 @@ async fn a_failure_is_told_once_and_the_next_reading_ends_it() {
 }
 
 #[tokio::test]
+async fn an_energy_below_zero_is_no_reading() {
+    let plug = serve_each(&[r#"{"energy_since_boot":-1}"#, r#"{"energy_since_boot":-1,"power":5}"#]).await;
+    let mut source = Running::start(SourceKind::MyStrom(plug), None);
+    let what = source.next().await;
+    assert!(matches!(&what, What::SourceFailed(why) if why.ends_with("is no counter")), "{what:?}");
+    assert_eq!(source.reading().await.registers.len(), 1, "the power alone");
+    source.end().await;
+}
+
+#[tokio::test]
 async fn an_answer_without_end_and_nobody_there_are_told() {
     let endless = "9".repeat(65_537);
     let page = serve(move |_| ok(&endless)).await;
