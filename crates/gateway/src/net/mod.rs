@@ -4,6 +4,7 @@
 //! login and delivery apart ([`trouble`]), since what a person looks at next differs.
 pub(crate) mod connect;
 pub(crate) mod http;
+pub(crate) mod listen;
 pub(crate) mod mqtt;
 pub(crate) mod tls;
 pub(crate) mod trouble;

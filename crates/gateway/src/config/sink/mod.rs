@@ -15,7 +15,7 @@ pub use homie::HomieSetup;
 pub use http::{HttpSetup, HttpShape};
 pub use influx::{InfluxSetup, InfluxTarget};
 pub use mqtt::{HomeAssistantDiscovery, MqttSetup, MqttShape};
-pub use prometheus::PrometheusSetup;
+pub use prometheus::{PrometheusSetup, UnitStyle};
 pub use smgw_lite::SmgwLiteSetup;
 
 use super::meter::check_name;
