@@ -151,12 +151,6 @@ impl fmt::Display for EndpointSetup {
 }
 
 impl EndpointSetup {
-    /// True when the receiver is on this host.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
-    }
-
     /// What `check-config` adds about trust; empty for what is usual.
     #[must_use]
     pub fn trust_text(&self) -> &'static str {
@@ -206,6 +200,22 @@ pub(crate) fn read(section: &Section<'_>, folder: &Path, schemes: &[Scheme]) -> 
         }
     }
     Some(EndpointSetup { scheme, host, port, path, login, tls: scheme.tls.then_some(tls?) })
+}
+
+/// Reads the token that lets us in in place of a name and a password.
+pub(crate) fn token(section: &Section<'_>, endpoint: Option<&EndpointSetup>) -> Option<Secret> {
+    let token = section.secret("token");
+    if let (Some(endpoint), Some(_)) = (endpoint, &token) {
+        if endpoint.login.is_some() {
+            let help = "remove `username` and `password`, or `token`".to_owned();
+            section.problem("token", "stands beside `username`: one of them lets us in", help);
+        }
+        if !endpoint.scheme.tls && !is_loopback(&endpoint.host) {
+            let help = "begin `url` with https:// if the receiver can".to_owned();
+            section.note("token", "goes over the network unencrypted", help);
+        }
+    }
+    token
 }
 
 /// Reads the keys of [`PROXY_KEYS`].

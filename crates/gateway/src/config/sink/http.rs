@@ -50,18 +50,9 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<HttpSetup> {
     section.only(&[super::KEYS, endpoint::KEYS, endpoint::PROXY_KEYS, KEYS].concat());
     let endpoint = endpoint::read(section, folder, endpoint::HTTP);
     let proxy = endpoint::proxy(section);
-    let token = section.secret("token");
+    let token = endpoint::token(section, endpoint.as_ref());
     let shape = shape(section);
     let batch = section.whole("batch", 1..=BATCH_MAX).unwrap_or(BATCH);
-    if let (Some(endpoint), Some(_)) = (&endpoint, &token) {
-        if endpoint.login.is_some() {
-            let help = "remove `username` and `password`, or `token`".to_owned();
-            section.problem("token", "stands beside `username`: one of them lets us in", help);
-        }
-        if !endpoint.scheme.tls && !endpoint.is_loopback() {
-            section.note("token", "goes over the network unencrypted", "use https://".to_owned());
-        }
-    }
     let (endpoint, shape) = (endpoint?, shape?);
     if token.is_none() && section.table.get("token").is_none() && shape == HttpShape::ThingsBoard {
         let help =

@@ -58,7 +58,14 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<InfluxSetup> 
     let endpoint = endpoint::read(section, folder, endpoint::HTTP);
     let proxy = endpoint::proxy(section);
     let target = target(section);
-    let token = section.secret("token");
+    let token = match &target {
+        Some(InfluxTarget::V1 { .. }) => section.secret("token"),
+        _ => endpoint::token(section, endpoint.as_ref().filter(|endpoint| endpoint.login.is_none())),
+    };
+    if endpoint.as_ref().is_some_and(|endpoint| endpoint.path.contains('?')) {
+        let help = "`database`, `org` and `bucket` have keys of their own".to_owned();
+        section.problem("url", "holds what follows a `?`", help);
+    }
     if matches!(target, Some(InfluxTarget::V1 { .. })) {
         if token.is_some() {
             let help = "set `username` and `password`, or `version = 2`".to_owned();
@@ -147,7 +154,8 @@ mod tests {
     use crate::config::section::read_lines;
 
     fn influx(lines: &str) -> Result<InfluxSetup, Vec<String>> {
-        let lines = format!("url = \"http://localhost:8086\"\n{lines}");
+        let url = if lines.contains("url =") { "" } else { "url = \"http://localhost:8086\"\n" };
+        let lines = format!("{url}{lines}");
         read_lines(&lines, |section| read(section, Path::new("")))
     }
 
@@ -169,6 +177,10 @@ mod tests {
     fn mistakes_are_told_with_the_key() {
         for (lines, expected) in [
             ("", "sink.x: there is neither `database` nor `bucket`"),
+            (
+                "url = \"http://localhost/write?db=m\"\ndatabase = \"m\"",
+                "sink.x.url: holds what follows a `?`",
+            ),
             ("version = 4", "sink.x.version: expected a number of 1 to 3, found 4"),
             ("bucket = \"b\"", "sink.x: there is no `org`"),
             ("version = 1\nbucket = \"b\"\ndatabase = \"m\"", "sink.x.bucket: is not for version 1"),

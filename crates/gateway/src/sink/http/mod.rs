@@ -140,14 +140,16 @@ fn token_is_in_path(setup: &HttpSetup) -> bool {
 }
 
 fn address(setup: &HttpSetup) -> Secret {
-    let (origin, path) = (setup.endpoint.origin(), setup.endpoint.path.as_str());
+    let origin = setup.endpoint.origin();
+    let (path, query) =
+        setup.endpoint.path.split_at(setup.endpoint.path.find('?').unwrap_or(setup.endpoint.path.len()));
     match &setup.token {
         Some(token) if token_is_in_path(setup) => {
             let path = if path.is_empty() { "/api/v1" } else { path };
             let token: String = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
-            Secret::new(format!("{origin}{path}/{token}/telemetry"))
+            Secret::new(format!("{origin}{path}/{token}/telemetry{query}"))
         }
-        _ => Secret::new(format!("{origin}{path}")),
+        _ => Secret::new(format!("{origin}{path}{query}")),
     }
 }
 

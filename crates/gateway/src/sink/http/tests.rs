@@ -182,6 +182,9 @@ fn thingsboard_gets_telemetry_with_times_and_its_token_is_told_to_nobody_else() 
         server.requests()[0].body,
         r#"[{"ts":1692199171000,"values":{"1-0:1.8.0":35204.0842,"1-0:16.7.0":319.08}}]"#
     );
+    let mut elsewhere = shape.clone();
+    elsewhere.endpoint.path = "/tb/v1?tenant=1".to_owned();
+    assert!(address(&elsewhere).expose().ends_with(&format!("/tb/v1/{TOKEN}/telemetry?tenant=1")));
     let sink = Http::new(&shape, &["haus".into(), "pump".into()]).unwrap();
     assert!(!format!("{sink:?}").contains(TOKEN));
     let body = sink.body(&readings(1)).unwrap().unwrap().text;
