@@ -19,6 +19,7 @@ pub mod meters;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod store;
 pub mod table;
 mod truth;
 
@@ -77,6 +78,8 @@ pub enum Command {
     CheckConfig(check_config::Args),
     /// Make a configuration from that of another program: vzlogger, smart-meter-reader.
     Import(import::Args),
+    /// Look after the store: check it, export from it, make its file small.
+    Store(store::Args),
     /// Print the completions for a shell.
     Completions(completions::Args),
 }
@@ -96,7 +99,7 @@ pub enum Format {
 pub enum Outcome {
     /// It did what was asked.
     Done,
-    /// It read its input and found nothing that could be decoded.
+    /// It read its input and found nothing that could be decoded, or a store that is damaged.
     Nothing,
 }
 
@@ -138,6 +141,7 @@ pub fn execute(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Events(args) => events::run(args, out),
         Command::CheckConfig(args) => check_config::run(args, out),
         Command::Import(args) => import::run(args, out),
+        Command::Store(args) => store::run(args, out),
         Command::Completions(args) => completions::run(args, out),
     }
 }

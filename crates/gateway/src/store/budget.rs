@@ -2,10 +2,12 @@
 use super::block;
 use super::database::{Database, count, in_transaction, number};
 use super::error::Doing;
-use super::{Budget, StoreError};
+use super::{Budget, StoreError, StoreSetup};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashSet;
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
 
 /// What thinning leaves: a row a minute, so that the values of quarter hours and minutes are among what stays.
 const THINNED_MS: i64 = 60_000;
@@ -63,13 +65,33 @@ impl fmt::Display for Thinned {
     }
 }
 
-/// Brings the store nearer to its budget; most passes find it there.
+/// What stays free for others on the disk: an eighth of it, of a large one this.
+const RESERVE_MAX: u64 = 64 << 20;
+
+/// How large the file may be: the budget, or less where the disk has not so much.
+pub(super) fn room(setup: &StoreSetup) -> u64 {
+    let budget = setup.budget.bytes.max(Budget::BYTES_MIN);
+    let folder = setup.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Ok(disk) = rustix::fs::statvfs(folder.unwrap_or(Path::new("."))) else { return budget };
+    let block = disk.f_frsize;
+    let reserve = (disk.f_blocks.saturating_mul(block) / 8).min(RESERVE_MAX);
+    let free = disk.f_bavail.saturating_mul(block);
+    // What the store has itself is room too.
+    budget.min(super::database::bytes(&setup.path).saturating_add(free).saturating_sub(reserve))
+}
+
+/// Brings the store nearer to its budget; most passes find it there. `bytes` is what [`room`] says.
 ///
 /// # Errors
 /// What SQLite says; what was done before stays done.
-pub(super) fn keep(database: &mut Database, budget: &Budget, now_ms: i64) -> Result<Thinned, StoreError> {
+pub(super) fn keep(
+    database: &mut Database,
+    bytes: u64,
+    age: Option<Duration>,
+    now_ms: i64,
+) -> Result<Thinned, StoreError> {
     let mut all = Thinned::default();
-    if let Some(age) = budget.age {
+    if let Some(age) = age {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let before = now_ms.saturating_sub(age);
         for _ in 0..STEPS_MAX {
@@ -80,7 +102,6 @@ pub(super) fn keep(database: &mut Database, budget: &Budget, now_ms: i64) -> Res
             all.add(step);
         }
     }
-    let bytes = budget.bytes.max(Budget::BYTES_MIN);
     // Begins a sixteenth before the limit and ends two before it, so that most passes have nothing to do.
     if used(&database.connection)? > bytes - bytes / 16 {
         let goal = bytes - bytes / 8;

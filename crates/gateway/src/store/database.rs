@@ -61,6 +61,12 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Bytes of the database and its log.
+pub(super) fn bytes(path: &Path) -> u64 {
+    let len = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    len(path).saturating_add(len(&beside(path, "-wal")))
+}
+
 impl Database {
     /// Opens the database, makes it if there is none, and brings it to the present schema.
     ///

@@ -20,6 +20,7 @@
 
 mod block;
 mod budget;
+mod check;
 mod commit;
 mod database;
 mod error;
@@ -36,6 +37,7 @@ mod totals;
 mod varint;
 mod writer;
 
+pub use check::{MeterReport, Report, check, vacuum};
 pub use error::StoreError;
 pub use history::{Latest, Range};
 pub use metergate_tariff::{Mark, Quality, UseCase};
@@ -50,7 +52,7 @@ use crate::event::Event;
 use crate::plausible::{Epoch, Held, Judgement};
 use queue::{Change, Queue};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
@@ -132,6 +134,8 @@ struct Shared {
     committed: watch::Sender<Committed>,
     /// Everything put into the queue up to this generation is on the disk.
     written: watch::Sender<u64>,
+    /// Of the database and its log after the last commit. Asking the system would wait for a disk that hangs.
+    bytes: AtomicU64,
     /// Counts the files: one more when a damaged file was replaced, so that readers open the new one.
     files: AtomicU64,
 }
@@ -301,7 +305,8 @@ impl Store {
     /// How the store is doing.
     #[must_use]
     pub fn health(&self) -> StoreHealth {
-        StoreHealth::of(&self.shared().setup, &self.shared().queue())
+        let health = StoreHealth::of(&self.shared().queue());
+        StoreHealth { bytes: self.shared().bytes.load(Ordering::Relaxed), ..health }
     }
 
     /// A reader with a connection of its own, for one thread.

@@ -357,7 +357,7 @@ impl Queue {
 
     fn added(&mut self, bytes: usize, delay: Duration) {
         self.bytes = self.bytes.saturating_add(bytes);
-        while self.bytes.saturating_add(self.bytes_taken) > BYTES_MAX && self.drop_one() {}
+        self.drop_surplus();
         if self.batch.changes.len() > CHANGES_MAX {
             self.batch.changes.pop_front();
             self.dropped.others = self.dropped.others.saturating_add(1);
@@ -366,26 +366,48 @@ impl Queue {
         self.hurry(if large { Duration::ZERO } else { delay });
     }
 
-    /// Drops what is worth least, and of that the oldest; false when nothing is left.
-    fn drop_one(&mut self) -> bool {
+    /// Drops what is too much: first the oldest readings, then high-frequency values. The rest only when it is too
+    /// much by itself: what the writer has in hand may come back, and has readings to be dropped.
+    fn drop_surplus(&mut self) {
+        while self.bytes.saturating_add(self.bytes_taken) > BYTES_MAX && self.drop_detail() {}
+        while self.bytes > BYTES_MAX && self.drop_other() {}
+    }
+
+    /// Drops the oldest of what is worth least; false when only quarter hours, snapshots and events are left.
+    fn drop_detail(&mut self) -> bool {
         let batch = &mut self.batch;
-        let (bytes, count) = if let Some(row) = batch.rows.pop_front() {
-            (row_bytes(&row), &mut self.dropped.rows)
+        if let Some(row) = batch.rows.pop_front() {
+            self.dropped.rows = self.dropped.rows.saturating_add(1);
+            self.dropped_one(row_bytes(&row));
         } else if let Some((.., row)) = batch.undated.pop_front() {
-            (row_bytes(&row), &mut self.dropped.rows)
-        } else if let Some(detail) = remove_first(&mut batch.measured, |one| names::is_detail(one.case)) {
-            (row_bytes(&detail.row), &mut self.dropped.high_frequency)
-        } else if let Some(event) =
-            remove_first(&mut batch.events, |event| event.code != EventCode::StoreOverflow)
-        {
-            (event_bytes(&event), &mut self.dropped.others)
-        } else if let Some(measured) = batch.measured.pop_front() {
-            (row_bytes(&measured.row), &mut self.dropped.measured)
+            self.dropped.rows = self.dropped.rows.saturating_add(1);
+            self.dropped_one(row_bytes(&row));
+        } else if let Some(one) = remove_first(&mut batch.measured, |one| names::is_detail(one.case)) {
+            self.dropped.high_frequency = self.dropped.high_frequency.saturating_add(1);
+            self.dropped_one(row_bytes(&one.row));
         } else {
             return false;
-        };
+        }
+        true
+    }
+
+    /// Drops an event, or at the very last a quarter hour; false when nothing is left.
+    fn drop_other(&mut self) -> bool {
+        let batch = &mut self.batch;
+        if let Some(event) = remove_first(&mut batch.events, |event| event.code != EventCode::StoreOverflow) {
+            self.dropped.others = self.dropped.others.saturating_add(1);
+            self.dropped_one(event_bytes(&event));
+        } else if let Some(measured) = batch.measured.pop_front() {
+            self.dropped.measured = self.dropped.measured.saturating_add(1);
+            self.dropped_one(row_bytes(&measured.row));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn dropped_one(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
-        *count = count.saturating_add(1);
         if !self.overflow_told {
             self.overflow_told = true;
             let limit = BYTES_MAX >> 20;
@@ -393,7 +415,6 @@ impl Queue {
             tracing::error!("store: {detail}");
             self.event(own_event(EventCode::StoreOverflow, detail));
         }
-        true
     }
 
     /// Commits no later than in so long.
@@ -438,6 +459,13 @@ impl Queue {
         (self.take_all(), first)
     }
 
+    /// The spool is for this database from now on.
+    pub(super) fn spool_for(&mut self, database: u64) {
+        if let Some(spool) = &mut self.spool {
+            spool.begin_for(database);
+        }
+    }
+
     pub(super) fn take_dates(&mut self) -> Vec<DateRequest> {
         std::mem::take(&mut self.dates)
     }
@@ -460,7 +488,7 @@ impl Queue {
     /// first failure.
     pub(super) fn give_back(&mut self, taken: Taken, error: &str, retry_in: Duration) -> bool {
         self.put_back(taken);
-        while self.bytes > BYTES_MAX && self.drop_one() {}
+        self.drop_surplus();
         self.writing_since = None;
         let now = Instant::now();
         self.retry_at = Some(now + retry_in);

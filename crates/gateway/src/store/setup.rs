@@ -90,13 +90,12 @@ pub struct StoreHealth {
 const HANGING: Duration = Duration::from_secs(30);
 
 impl StoreHealth {
-    pub(super) fn of(setup: &StoreSetup, queue: &Queue) -> Self {
-        let len = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        let wal = super::database::beside(&setup.path, "-wal");
+    /// What the queue says; the files are looked at without it, since a disk that hangs would hold up who appends.
+    pub(super) fn of(queue: &Queue) -> Self {
         let hanging = queue.writing_since().map(|since| since.elapsed()).filter(|&since| since > HANGING);
         let hanging = hanging.map(|since| format!("a commit has not returned for {} s", since.as_secs()));
         Self {
-            bytes: len(&setup.path).saturating_add(len(&wal)),
+            bytes: 0,
             pending: queue.pending(),
             pending_bytes: queue.pending_bytes(),
             failing: queue.failing().map(ToOwned::to_owned).or(hanging),

@@ -116,6 +116,14 @@ impl Spool {
         Ok(())
     }
 
+    /// What comes from now on is for another database; what stands in it goes with the next commit.
+    pub(super) fn begin_for(&mut self, database: u64) {
+        self.database = database;
+        self.old = Some((self.bytes(), self.number));
+        let begun = self.begin();
+        self.note(begun);
+    }
+
     /// Bytes of all its files.
     pub(super) fn bytes(&self) -> u64 {
         self.len.saturating_add(self.old.map_or(0, |(len, _)| len))

@@ -7,7 +7,7 @@ use super::{Mark, Measured, Quality, StoreError};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use metergate_reading::{Instant, Number, RegisterId, Unit};
-use metergate_tariff::{derived, total};
+use metergate_tariff::{UseCase, derived, total};
 use rusqlite::{Connection, params};
 use std::ops::Range;
 
@@ -110,6 +110,28 @@ impl Reader {
                 all.push(totals.quarter_hour(mark, found.filter(|one| one.mark == mark).as_ref()));
             }
             Ok(all)
+        })
+    }
+
+    /// What use cases chose of a meter's readings with `from` <= mark < `to`, at most `limit`, in the order of marks.
+    ///
+    /// # Errors
+    /// What SQLite says, or [`StoreError::Damaged`].
+    pub fn measured_between(
+        &mut self,
+        meter: &str,
+        case: UseCase,
+        from: Mark,
+        to: Mark,
+        limit: usize,
+    ) -> Result<Vec<Measured>, StoreError> {
+        self.in_snapshot(|connection, names| {
+            let sql = format!(
+                "{MEASURED} WHERE meter = (SELECT id FROM meter WHERE name = ?1) AND use_case = ?2
+                 AND mark_s >= ?3 AND mark_s < ?4 ORDER BY mark_s, seq LIMIT ?5"
+            );
+            let values = params![meter, case.code(), from.unix_s(), to.unix_s(), count(limit)];
+            measured(connection, names, &sql, values)
         })
     }
 

@@ -86,6 +86,7 @@ impl Writer {
             wake: Condvar::new(),
             committed: watch::Sender::new(committed),
             written: watch::Sender::new(0),
+            bytes: AtomicU64::new(0),
             files: AtomicU64::new(0),
         });
         let mut writer = Self {
@@ -146,6 +147,7 @@ impl Writer {
         }
         if taken.generation.is_some() {
             self.tidy();
+            self.shared.bytes.store(database::bytes(&self.shared.setup.path), Ordering::Relaxed);
         }
         let requests = self.shared.queue().take_dates();
         for request in requests {
@@ -169,12 +171,15 @@ impl Writer {
         }
         let mut moved_aside = None;
         let database = open_or_replace(&self.shared.setup, &mut moved_aside)?;
-        let heads = database.heads()?;
+        let (id, heads) = (database.id, database.heads()?);
         self.database = Some(database);
         let mut queue = self.shared.queue();
-        if let Some(path) = moved_aside {
+        if let Some(path) = &moved_aside {
             self.shared.files.fetch_add(1, Ordering::Release);
-            queue.event(damaged(&path));
+            queue.event(damaged(path));
+        }
+        if moved_aside.is_some() || self.unnumbered {
+            queue.spool_for(id);
         }
         if std::mem::take(&mut self.unnumbered) {
             // Nobody could see what waits, so it takes the numbers that the file goes on with.
@@ -241,8 +246,10 @@ impl Writer {
         let Some(database) = &mut self.database else { return };
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        let done =
-            seal::seal(database).and_then(|_| budget::keep(database, &self.shared.setup.budget, now_ms));
+        let done = seal::seal(database).and_then(|_| {
+            let room = budget::room(&self.shared.setup);
+            budget::keep(database, room, self.shared.setup.budget.age, now_ms)
+        });
         match done {
             Ok(thinned) => self.thinned.add(thinned),
             Err(error) => {
