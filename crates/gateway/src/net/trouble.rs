@@ -20,11 +20,6 @@ pub(crate) fn trouble(error: &(dyn Error + 'static), otherwise: Step) -> Trouble
     found.unwrap_or_else(|| Trouble::new(otherwise, plain(&last.to_string())))
 }
 
-/// How far it came.
-pub(crate) fn step_of(error: &(dyn Error + 'static), otherwise: Step) -> Step {
-    trouble(error, otherwise).step
-}
-
 impl From<TlsError> for Trouble {
     fn from(error: TlsError) -> Self {
         let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();

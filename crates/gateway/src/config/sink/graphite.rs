@@ -4,7 +4,7 @@ use crate::config::section::Section;
 use std::path::Path;
 
 /// Keys of this kind besides those of every sink. Graphite knows neither encryption nor login.
-const KEYS: &[&str] = &["url", "format", "names", "prefix"];
+const KEYS: &[&str] = &["url", "format", "names", "prefix", "meter_in_name"];
 
 /// Settings of Graphite, plaintext or pickle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct GraphiteSetup {
     pub names: GraphiteNames,
     /// What stands before each name.
     pub prefix: String,
+    /// The meter's name stands in the names of esp-smartmeter-netznoe too, which know one meter only.
+    pub meter_in_name: bool,
 }
 
 /// How metrics are written.
@@ -60,12 +62,18 @@ pub(super) fn read(section: &Section<'_>, _folder: &Path) -> Option<GraphiteSetu
         let help = "letters, digits, `-`, `_` and dots between them, such as \"test.\"".to_owned();
         section.problem("prefix", "is no beginning of a name", help);
     }
+    let names = section.word("names", &words).unwrap_or(GraphiteNames::Obis);
+    if names == GraphiteNames::Obis && section.table.get("meter_in_name").is_some() {
+        let help = "remove `meter_in_name`: the meter is in these names anyway".to_owned();
+        section.problem("meter_in_name", "is for `names = \"netznoe\"`", help);
+    }
     Some(GraphiteSetup {
         host: endpoint.host,
         port: endpoint.port,
         format,
-        names: section.word("names", &words).unwrap_or(GraphiteNames::Obis),
+        names,
         prefix: prefix.to_owned(),
+        meter_in_name: section.truth("meter_in_name").unwrap_or_default(),
     })
 }
 
@@ -111,6 +119,7 @@ mod tests {
             ("url = \"tcp://g/x\"", "sink.x.url: a connection has no path"),
             ("url = \"tcp://g\"\nprefix = \"a b\"", "sink.x.prefix: is no beginning of a name"),
             ("url = \"tcp://g\"\npassword = \"x\"", "sink.x.password: unknown key `password` in `sink.x`"),
+            ("url = \"tcp://g\"\nmeter_in_name = true", "sink.x.meter_in_name: is for `names = \"netznoe\"`"),
             ("url = \"tcp://g\"\nnames = \"netnoe\"", "sink.x.names: `netnoe` is none of its values"),
         ] {
             assert_eq!(graphite(lines).unwrap_err().first().map(String::as_str), Some(expected));

@@ -10,11 +10,11 @@ mod pickle;
 
 use super::news::News;
 use super::sample::{Delivered, Entry, Step, Trouble};
-use crate::config::{GraphiteFormat, GraphiteSetup};
+use crate::config::{GraphiteFormat, GraphiteNames, GraphiteSetup};
 use crate::net::connect::connect;
 use crate::net::trouble::trouble;
 use metergate_reading::Number;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,8 +49,8 @@ const REPEAT_LEN_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Graphite {
     setup: GraphiteSetup,
-    /// Several meters, whose names would otherwise be the same.
-    many_meters: bool,
+    /// Which meter a name without a meter belongs to: the first that sent it. There are 14 such names.
+    owners: HashMap<String, Arc<str>>,
     stream: Option<TcpStream>,
     recent: Recent,
     /// How long it took to send the piece before, and to put this one together.
@@ -81,10 +81,10 @@ impl Recent {
 impl Graphite {
     /// A sink that has connected to nobody yet. `meters` are the meters it gets.
     #[allow(clippy::unnecessary_wraps)]
-    pub(crate) fn new(setup: &GraphiteSetup, meters: &[Arc<str>]) -> io::Result<Self> {
+    pub(crate) fn new(setup: &GraphiteSetup, _meters: &[Arc<str>]) -> io::Result<Self> {
         Ok(Self {
             setup: setup.clone(),
-            many_meters: meters.len() > 1,
+            owners: HashMap::new(),
             stream: None,
             recent: Recent::default(),
             send_time: None,
@@ -96,7 +96,7 @@ impl Graphite {
         let mut done = Delivered::default();
         for piece in batch.chunks(PIECE_LEN) {
             let begun = Instant::now();
-            let metrics = self.metrics(piece);
+            let (metrics, refused) = self.metrics(piece);
             if !metrics.is_empty() {
                 let bytes = self.bytes(&metrics, begun);
                 let begun = Instant::now();
@@ -107,15 +107,34 @@ impl Graphite {
                 }
                 self.send_time = Some(begun.elapsed());
             }
-            done.taken = done.taken.saturating_add(piece.len());
+            let before = done.taken;
+            done.refused.extend(refused.into_iter().map(|(at, reason)| (before.saturating_add(at), reason)));
+            done.taken = before.saturating_add(piece.len());
         }
         done
     }
 
-    fn metrics(&self, piece: &[Entry]) -> Vec<Metric> {
+    /// The metrics of a piece, and which entries have none because another meter has their names.
+    fn metrics(&mut self, piece: &[Entry]) -> (Vec<Metric>, Vec<(usize, String)>) {
+        let Self { setup, owners, .. } = self;
         let names =
-            name::Names { names: self.setup.names, prefix: &self.setup.prefix, with_meter: self.many_meters };
-        piece.iter().flat_map(|entry| names.metrics(entry)).collect()
+            name::Names { names: setup.names, prefix: &setup.prefix, with_meter: setup.meter_in_name };
+        let (mut all, mut refused) = (Vec::new(), Vec::new());
+        for (at, entry) in piece.iter().enumerate() {
+            let Some(sample) = entry.sample() else { continue };
+            let metrics = names.metrics(entry);
+            let shared = setup.names == GraphiteNames::NetzNoe && !setup.meter_in_name;
+            let foreign = metrics.iter().filter(|_| shared).find_map(|metric| {
+                let owner = owners.entry(metric.name.clone()).or_insert_with(|| Arc::clone(&sample.meter));
+                (*owner != sample.meter).then(|| format!("`{}` is what {owner} sends already", metric.name))
+            });
+            match foreign {
+                // Mixed in one series nobody could tell them apart again.
+                Some(reason) => refused.push((at, format!("{reason}; set `meter_in_name` or `meters`"))),
+                None => all.extend(metrics),
+            }
+        }
+        (all, refused)
     }
 
     /// The piece as it goes over the line, its own times included.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::GraphiteNames;
 use crate::peers::carbon::{Carbon, Ports};
+use crate::sink::sample::Sample;
 use crate::sink::sample::made::sample;
 use std::net::TcpListener;
 
@@ -11,6 +11,7 @@ fn setup(port: u16, format: GraphiteFormat) -> GraphiteSetup {
         format,
         names: GraphiteNames::NetzNoe,
         prefix: "test.".to_owned(),
+        meter_in_name: false,
     }
 }
 
@@ -155,4 +156,27 @@ fn what_is_kept_for_repetition_has_an_end() {
     assert_eq!((recent.pieces.len(), recent.len), (4, REPEAT_LEN_MAX));
     recent.push(vec![0; 10], start + REPEAT_SPAN + Duration::from_secs(1));
     assert_eq!((recent.pieces.len(), recent.len), (1, 10));
+}
+
+#[test]
+fn two_meters_are_not_mixed_under_one_name_and_a_sensor_stands_beside_a_meter() {
+    let of = |meter: &str, points: &[(&str, &str)]| {
+        Entry::Reading(Sample { meter: meter.into(), ..sample(1, 0, points) })
+    };
+    let entries = [
+        of("haus", &[("1-0:1.7.0", "300 W")]),
+        of("cellar", &[("0-0:96.9.0", "21.5 degC"), ("0-0:96.9.2", "48 %")]),
+        of("barn", &[("1-0:1.7.0", "7 W")]),
+        of("haus", &[("1-0:1.7.0", "301 W")]),
+    ];
+    let plain = setup(1, GraphiteFormat::Plaintext);
+    let (metrics, refused) = sink(&plain).metrics(&entries);
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+    let power = "test.smartmeter.momentanleistung.plus";
+    assert_eq!(names, [power, "test.smartmeter.data.pcb_t", "test.smartmeter.data.pcb_rh", power]);
+    let reason = format!("`{power}` is what haus sends already; set `meter_in_name` or `meters`");
+    assert_eq!(refused, [(2, reason)]);
+    let (metrics, refused) = sink(&GraphiteSetup { meter_in_name: true, ..plain }).metrics(&entries);
+    assert_eq!(metrics[3].name, "test.smartmeter.barn.momentanleistung.plus");
+    assert!(refused.is_empty());
 }

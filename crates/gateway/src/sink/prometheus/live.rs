@@ -64,8 +64,9 @@ impl Live {
                 meter.model = telegram.model.map(|model| model.name).or(meter.model);
                 meter.protocol = Some(telegram.protocol.name());
             }
+            What::Reading(_) => meter.reads = true,
             What::Verdict(verdict) if !verdict.is_live() => meter.reads = false,
-            What::PortLost(_) => meter.reads = false,
+            What::PortLost(_) | What::SourceFailed(_) | What::SourceLoop(_) => meter.reads = false,
             _ => {}
         }
         let Some(sample) = &news.sample else { return };

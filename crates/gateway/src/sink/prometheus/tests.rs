@@ -209,6 +209,8 @@ fn a_meter_that_is_not_read_leaves_the_page_at_once() {
         What::Verdict(Verdict::Silent { since: Duration::from_secs(1) }),
         What::Verdict(Verdict::WrongKey),
         What::PortLost("gone".to_owned()),
+        What::SourceFailed("away".to_owned()),
+        What::SourceLoop("our own".to_owned()),
     ] {
         let mut live = Live::new(None, &["haus".into(), "pump".into()]);
         live.note(&telegram("haus", &POINTS), start);
