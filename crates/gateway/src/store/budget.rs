@@ -3,7 +3,7 @@ use super::block;
 use super::database::{Database, count, in_transaction, number};
 use super::error::Doing;
 use super::{Budget, StoreError, StoreSetup};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
@@ -154,9 +154,8 @@ fn drop_older(transaction: &Transaction<'_>, before_ms: i64) -> Result<Thinned, 
         Some((Some(group), Some(max_ms))) if max_ms < before_ms => drop_group(transaction, group)?,
         _ => Thinned::default(),
     };
-    let sql = format!("{HIGH_FREQUENCY} AND at_ms < ?2 LIMIT ?1)");
-    let dropped = transaction.execute(&sql, params![ROWS_MAX, before_ms]).doing("dropping")?;
-    step.high_frequency = number(count(dropped));
+    step.high_frequency =
+        drop_measured(transaction, HIGH_FREQUENCY, "AND at_ms < ?2", params![ROWS_MAX, before_ms])?;
     Ok(step)
 }
 
@@ -181,20 +180,39 @@ fn make_room(transaction: &Transaction<'_>, keep_whole: u64, whole: &mut u64) ->
     if let Some(group) = group("SELECT grp FROM chunk ORDER BY first LIMIT 1")? {
         return drop_group(transaction, group);
     }
-    let sql = format!("{HIGH_FREQUENCY} LIMIT ?1)");
-    let dropped = transaction.execute(&sql, [ROWS_MAX]).doing("dropping")?;
-    if dropped > 0 {
-        return Ok(Thinned { high_frequency: number(count(dropped)), ..Thinned::default() });
+    let high_frequency = drop_measured(transaction, HIGH_FREQUENCY, "", [ROWS_MAX])?;
+    if high_frequency > 0 {
+        return Ok(Thinned { high_frequency, ..Thinned::default() });
     }
-    // The newest stays, whatever the budget: numbers go on from it.
-    let sql = "DELETE FROM measured WHERE seq IN (SELECT seq FROM measured WHERE seq < (SELECT max(seq) FROM measured) ORDER BY seq LIMIT ?1)";
-    let dropped = transaction.execute(sql, [ROWS_MAX]).doing("dropping")?;
-    Ok(Thinned { measured: number(count(dropped)), ..Thinned::default() })
+    let measured = drop_measured(transaction, "true", "", [ROWS_MAX])?;
+    Ok(Thinned { measured, ..Thinned::default() })
 }
 
-/// The oldest values of high-frequency use cases, but never the newest of all values: numbers go on from it.
-const HIGH_FREQUENCY: &str = "DELETE FROM measured WHERE seq IN (SELECT seq FROM measured
-    WHERE use_case IN ('taf14', 'dynamic') AND seq < (SELECT max(seq) FROM measured)";
+/// The use cases whose values go before quarter hours.
+const HIGH_FREQUENCY: &str = "use_case IN ('taf14', 'dynamic')";
+
+/// Drops the oldest values of some use cases, at most `?1`, but never the newest of all: numbers go on from it.
+fn drop_measured(
+    transaction: &Transaction<'_>,
+    cases: &str,
+    condition: &str,
+    values: impl Params + Clone,
+) -> Result<u64, StoreError> {
+    let which = format!(
+        "SELECT seq FROM measured WHERE {cases} {condition} AND seq < (SELECT max(seq) FROM measured)
+         ORDER BY seq LIMIT ?1"
+    );
+    // What a sink that is further back has missed.
+    let sql = format!("SELECT max(seq) FROM ({which})");
+    let last: Option<i64> =
+        transaction.query_row(&sql, values.clone(), |row| row.get(0)).doing("dropping")?;
+    let Some(last) = last else { return Ok(0) };
+    let sql = format!("DELETE FROM measured WHERE seq IN ({which})");
+    let dropped = transaction.execute(&sql, values).doing("dropping")?;
+    let sql = "INSERT INTO meta VALUES ('measured_dropped_to', ?1) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
+    transaction.execute(sql, [last]).doing("dropping")?;
+    Ok(number(count(dropped)))
+}
 
 fn drop_group(transaction: &Transaction<'_>, group: i64) -> Result<Thinned, StoreError> {
     let sql = "SELECT coalesce(sum(count), 0), max(max_ms) FROM chunk WHERE grp = ?1";

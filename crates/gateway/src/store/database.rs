@@ -306,3 +306,72 @@ pub(super) fn move_aside(path: &Path, now: jiff::Timestamp) -> Result<PathBuf, S
     }
     Ok(aside)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V1: &str = "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID; CREATE TABLE old (x);";
+
+    fn version(path: &Path) -> i64 {
+        let connection = Connection::open(path).unwrap();
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn each_earlier_schema_is_brought_to_the_present_one_and_keeps_its_content() {
+        let steps = [V1, "ALTER TABLE old RENAME TO new;", "ALTER TABLE new ADD COLUMN y DEFAULT 7;"];
+        for from in 1..=steps.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("metergate.db");
+            let database = Database::open_with(&path, &steps[..from]).unwrap();
+            let table = if from == 1 { "old" } else { "new" };
+            database.connection.execute(&format!("INSERT INTO {table} (x) VALUES (42)"), []).unwrap();
+            let id = database.id;
+            drop(database);
+            let database = Database::open_with(&path, &steps).unwrap();
+            assert_eq!(database.id, id, "it is the same database");
+            let row = database.connection.query_row("SELECT x, y FROM new", [], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            });
+            assert_eq!(row.unwrap(), (42, 7));
+            drop(database);
+            assert_eq!(version(&path), 3);
+        }
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metergate.db");
+        drop(Database::open_with(&path, &[V1]).unwrap());
+        let steps = [V1, "CREATE TABLE half (x); SELECT * FROM nothing;"];
+        let error = Database::open_with(&path, &steps).unwrap_err();
+        assert!(matches!(error, StoreError::Sqlite { .. }), "{error}");
+        assert_eq!(version(&path), 1);
+        let database = Database::open_with(&path, &[V1]).unwrap();
+        assert!(!database.connection.table_exists(None, "half").unwrap());
+    }
+
+    #[test]
+    fn a_schema_beyond_the_known_ones_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metergate.db");
+        drop(Database::open_with(&path, &[V1, "SELECT 1;"]).unwrap());
+        let error = Database::open_with(&path, &[V1]).unwrap_err();
+        assert!(matches!(error, StoreError::NewerSchema { found: 2, known: 1, .. }), "{error}");
+    }
+
+    #[test]
+    fn only_the_owner_reads_the_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metergate.db");
+        let database = Database::open(&path).unwrap();
+        for ending in ["", "-wal", "-shm"] {
+            let mode = std::fs::metadata(beside(&path, ending)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{ending}");
+        }
+        drop(database);
+    }
+}

@@ -42,7 +42,7 @@ pub use error::StoreError;
 pub use history::{Latest, Range};
 pub use metergate_tariff::{Mark, Quality, UseCase};
 pub use queue::Dropped;
-pub use reader::Reader;
+pub use reader::{Missed, Reader};
 pub use row::{Column, Measured, Remark, Row, RowFlags, Shape};
 pub use setup::{Budget, Recovered, StoreHealth, StoreSetup};
 pub use totals::{Counted, PERIODS_MAX, Period, QUARTER_HOURS_MAX, QuarterHour};

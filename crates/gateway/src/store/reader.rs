@@ -11,10 +11,20 @@ use metergate_reading::{Instant, Number, Trust, Unit};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// Numbers of a stream that a sink will not get, or not all of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Missed {
+    /// Dropped: of readings all of them, of quarter hours the high-frequency values among them.
+    pub dropped: Option<RangeInclusive<u64>>,
+    /// Thinned: a reading a minute is left.
+    pub thinned: Option<RangeInclusive<u64>>,
+}
 
 /// Reads what is committed, over a read-only connection of its own. For one thread; make one for each.
 #[derive(Debug)]
@@ -145,7 +155,7 @@ impl Reader {
 
     /// The lowest number that the budget has left; `None` when there is none.
     ///
-    /// A sink whose cursor is below the number before it has missed what lies between.
+    /// [`missed`](Self::missed) says what a sink that is further back will not get.
     ///
     /// # Errors
     /// What SQLite says.
@@ -160,6 +170,35 @@ impl Reader {
             };
             let first: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).doing("reading")?;
             Ok(first.map(number))
+        })
+    }
+
+    /// What a sink that has delivered up to `after` will never get, because the budget has taken it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn missed(&mut self, stream: Stream, after: u64) -> Result<Missed, StoreError> {
+        let first = self.first_seq(stream)?;
+        self.in_snapshot(|connection, _| {
+            let last = |sql: &str| -> Result<Option<u64>, StoreError> {
+                let last: Option<i64> =
+                    connection.query_row(sql, [], |row| row.get(0)).optional().doing("reading")?.flatten();
+                Ok(last.map(number))
+            };
+            let (dropped_to, thinned_to) = match stream {
+                Stream::Readings => (
+                    first.map(|first| first.saturating_sub(1)),
+                    last("SELECT max(last) FROM chunk WHERE step_s > 0")?,
+                ),
+                Stream::Measured => {
+                    (last("SELECT value FROM meta WHERE name = 'measured_dropped_to'")?, None)
+                }
+                Stream::Events => (first.map(|first| first.saturating_sub(1)), None),
+            };
+            let next = after.saturating_add(1);
+            let dropped = dropped_to.filter(|&to| to >= next).map(|to| next..=to);
+            let kept = dropped.as_ref().map_or(next, |dropped| dropped.end().saturating_add(1));
+            Ok(Missed { dropped, thinned: thinned_to.filter(|&to| to >= kept).map(|to| kept..=to) })
         })
     }
 

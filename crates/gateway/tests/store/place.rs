@@ -43,19 +43,27 @@ impl Place {
     }
 
     /// What a crash at this instant leaves, with the spool or, after a power cut, without.
+    ///
+    /// The spool is copied first: what a commit takes out of it meanwhile is in the database then. Whoever reads keeps
+    /// the log of the database from beginning anew meanwhile.
     pub(crate) fn crash(&self, with_spool: bool) -> Self {
         let copy = Self::new();
+        if with_spool {
+            for entry in std::fs::read_dir(self.folder.path().join("spool")).unwrap() {
+                let entry = entry.unwrap();
+                let to = copy.folder.path().join("spool").join(entry.file_name());
+                match std::fs::copy(entry.path(), to) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+                    _ => {}
+                }
+            }
+        }
+        let reader = rusqlite::Connection::open(self.path()).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM meter;").unwrap();
         for ending in ["", "-wal"] {
             let name = format!("metergate.db{ending}");
             if self.folder.path().join(&name).exists() {
                 std::fs::copy(self.folder.path().join(&name), copy.folder.path().join(&name)).unwrap();
-            }
-        }
-        if with_spool {
-            for entry in std::fs::read_dir(self.folder.path().join("spool")).unwrap() {
-                let entry = entry.unwrap();
-                std::fs::copy(entry.path(), copy.folder.path().join("spool").join(entry.file_name()))
-                    .unwrap();
             }
         }
         copy
