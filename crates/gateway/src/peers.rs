@@ -5,6 +5,8 @@ pub(crate) mod carbon;
 pub(crate) mod certificates;
 #[path = "../tests/support/http_server.rs"]
 pub(crate) mod http_server;
+#[path = "../tests/support/ports.rs"]
+pub(crate) mod ports;
 #[path = "../tests/support/tls_server.rs"]
 pub(crate) mod tls_server;
 #[path = "../tests/support/victoria.rs"]

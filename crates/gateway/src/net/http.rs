@@ -52,7 +52,7 @@ pub(crate) fn client(tls: Option<&TlsSetup>, proxy: Option<&ProxySetup>) -> Resu
     if let Some(setup) = proxy {
         builder = builder.proxy(self::proxy(setup)?);
     }
-    builder.build().map_err(|error| TlsError::Identity(error.to_string()))
+    builder.build().map_err(|error| TlsError::Library(error.to_string()))
 }
 
 /// Trusts nobody: for a client of unencrypted addresses.
@@ -62,7 +62,7 @@ fn nobody() -> Result<std::sync::Arc<rustls::ClientConfig>, TlsError> {
 }
 
 fn proxy(setup: &ProxySetup) -> Result<Proxy, TlsError> {
-    let proxy = Proxy::all(&setup.url).map_err(|error| TlsError::Identity(error.to_string()))?;
+    let proxy = Proxy::all(&setup.url).map_err(|error| TlsError::Library(error.to_string()))?;
     Ok(match &setup.login {
         None => proxy,
         Some(Login { username, password }) => {

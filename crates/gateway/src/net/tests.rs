@@ -1,5 +1,5 @@
 //! Every way in which an encrypted connection fails, against `openssl s_server`.
-use super::http::{client, request_trouble};
+use super::http::{Answer, client, post, request_trouble};
 use super::tls::{TlsError, check_files};
 use crate::config::{ClientIdentity, Fingerprint, TlsSetup, TrustSetup};
 use crate::peers::certificates::{Authority, Validity, self_signed};
@@ -173,4 +173,18 @@ fn files_that_are_none_are_named() {
     let (key, error) = check_files(&showing(&one.cert, &two.key)).unwrap_err();
     assert_eq!(key, "client_key");
     assert!(matches!(error, TlsError::Identity(_)), "{error}");
+}
+
+#[test]
+fn a_receiver_that_never_answers_is_trouble_with_the_delivery() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(async {
+        let request = client(None, None).unwrap().post(url).body("x");
+        post(request.timeout(std::time::Duration::from_millis(200))).await
+    });
+    let Answer::Trouble(trouble) = answer else { panic!("{answer:?}") };
+    assert_eq!(trouble.step, Step::Deliver, "it did connect: {trouble}");
+    assert!(trouble.message.starts_with("no answer within"), "{trouble}");
 }

@@ -31,6 +31,8 @@ pub(crate) enum TlsError {
     NoAuthorities,
     /// The library refuses the certificate and key that we show.
     Identity(String),
+    /// The library refuses something else.
+    Library(String),
 }
 
 /// What is wrong with a PEM file.
@@ -54,6 +56,7 @@ impl fmt::Display for TlsError {
             },
             Self::NoAuthorities => f.write_str("this system trusts no authority at all"),
             Self::Identity(reason) => write!(f, "the client certificate cannot be used: {reason}"),
+            Self::Library(reason) => write!(f, "no connection can be set up: {reason}"),
         }
     }
 }
@@ -73,6 +76,7 @@ impl TlsError {
             Self::File { fault: FileFault::Damaged(_), .. } => Some("copy the file again, whole".to_owned()),
             Self::NoAuthorities => Some("install ca-certificates, or set `ca` or `fingerprint`".to_owned()),
             Self::Identity(_) => Some("`client_key` must be the private key of `client_cert`".to_owned()),
+            Self::Library(_) => None,
         }
     }
 }
@@ -82,7 +86,8 @@ impl TlsError {
 ///
 /// # Errors
 /// [`TlsError::File`] when a file is missing or holds nothing; [`TlsError::NoAuthorities`] on a system without any;
-/// [`TlsError::Identity`] when client certificate and key do not belong together.
+/// [`TlsError::Identity`] when client certificate and key do not belong together; [`TlsError::Library`] never with the
+/// versions and the provider that stand here.
 pub(crate) fn client_config(setup: &TlsSetup) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match &setup.trust {
@@ -94,7 +99,7 @@ pub(crate) fn client_config(setup: &TlsSetup) -> Result<Arc<ClientConfig>, TlsEr
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| TlsError::Identity(error.to_string()))?
+        .map_err(|error| TlsError::Library(error.to_string()))?
         // Both verifiers here check as much as the library's own; it calls every other one dangerous.
         .dangerous()
         .with_custom_certificate_verifier(verifier);

@@ -1,7 +1,8 @@
 //! carbon-cache, the Graphite server, and what it has kept in its files.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses its part, and unwraps")]
 
-use std::net::{TcpListener, TcpStream};
+use super::ports;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -27,10 +28,7 @@ pub struct Ports {
 
 impl Ports {
     pub fn free() -> Self {
-        // All at once, so that they differ.
-        let all: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let port = |index: usize| all[index].local_addr().unwrap().port();
-        Self { plaintext: port(0), pickle: port(1), query: port(2) }
+        Self { plaintext: ports::free(), pickle: ports::free(), query: ports::free() }
     }
 }
 

@@ -1,8 +1,9 @@
 //! VictoriaMetrics: a database that takes Influx lines and scrapes metrics, written by others.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses its part, and unwraps")]
 
+use super::ports;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,18 +24,13 @@ pub struct Series {
     pub rows: Vec<(i64, String)>,
 }
 
-/// A port that is free now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Victoria {
     /// Starts it with its data in a folder and waits until it answers.
     ///
     /// # Panics
     /// When the program is missing: a test without its peer would prove nothing.
     pub fn start(folder: &Path, options: &[String]) -> Self {
-        let port = free_port();
+        let port = ports::free();
         let child = Command::new("victoria-metrics")
             .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
             .arg(format!("-storageDataPath={}", folder.join("data").display()))
