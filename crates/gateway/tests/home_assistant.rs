@@ -5,6 +5,8 @@ mod broker;
 mod ha_checker;
 #[path = "support/mqtt_setup.rs"]
 mod mqtt_setup;
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "support/readings.rs"]
 mod readings;
 mod support;

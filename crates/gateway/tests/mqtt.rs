@@ -6,6 +6,8 @@ mod broker;
 mod certificates;
 #[path = "support/mqtt_setup.rs"]
 mod mqtt_setup;
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "support/readings.rs"]
 mod readings;
 mod support;

@@ -3,8 +3,7 @@
 mod csv;
 #[allow(dead_code)]
 mod graphite;
-#[allow(dead_code)]
-mod homie;
+pub mod homie;
 #[allow(dead_code)]
 mod http;
 #[allow(dead_code)]

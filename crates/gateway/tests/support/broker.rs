@@ -9,7 +9,7 @@
 
 use rumqttc_v4::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
 use std::fmt::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -41,9 +41,9 @@ impl Broker {
     /// When Mosquitto is missing: a test without its peer would prove nothing.
     pub fn with(lines: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Somebody else may take the port between our look and the broker's start.
+        // It may have been taken all the same between our look and the broker's start.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = super::ports::free();
             configure(folder.path(), port, lines);
             if let Some(child) = spawn(folder.path(), port) {
                 return Self { child, folder, port };
