@@ -183,6 +183,14 @@ fn what_did_not_change_enough_for_the_sink_still_stands_in_the_document() {
         let kept = Listener::kept(broker.port, &["metergate/haus/state"]).await;
         let state: Value = serde_json::from_str(&kept["metergate/haus/state"]).unwrap();
         assert_eq!(state["registers"]["1-0_1.8.0"], 35204);
+        // Also without a code, as long as the telegram has it.
+        let heat = [("kmp:68", "301.55", "m3"), ("kmp:74", "180", "l/h")];
+        sink.tell(&telegram("haus", 1, &heat)).await.unwrap();
+        let mut news = telegram("haus", 2, &heat[..1]);
+        news.sample.as_mut().unwrap().points.clear();
+        sink.tell(&news).await.unwrap();
+        let kept = Listener::kept(broker.port, &["metergate/haus/state"]).await;
+        assert!(kept["metergate/haus/state"].contains(r#""registers":{"kmp_68":301.55}"#), "{kept:?}");
         // What the meter does not send any more goes.
         sink.tell(&telegram("haus", 2, &both[1..])).await.unwrap();
         let kept = Listener::kept(broker.port, &["metergate/haus/state"]).await;
@@ -283,6 +291,23 @@ fn a_broker_that_ends_in_the_middle_has_taken_what_it_acknowledged_and_gets_the_
             assert!(sent >= numbers.len() && sent <= numbers.len() + statuses + 20, "{sent} for {last}");
         });
     }
+}
+
+#[test]
+fn a_broker_that_hangs_is_given_up_and_nothing_counts_as_delivered() {
+    run(async {
+        let mut broker = Broker::start();
+        let mut sink = sink(&setup(broker.port));
+        sink.keep().await.unwrap();
+        broker.freeze();
+        let all = entries("haus", 100);
+        let given_up = tokio::time::timeout(Duration::from_secs(30), sink.deliver(&all)).await.unwrap();
+        assert_eq!(given_up.taken, 0);
+        assert!(given_up.trouble.is_some());
+        broker.kill();
+        broker.start_again();
+        deliver_all(&mut sink, &all).await;
+    });
 }
 
 #[test]

@@ -80,6 +80,12 @@ impl Broker {
         self.child.wait().unwrap();
     }
 
+    /// Lets it hang: it keeps its connections and answers nothing, until it is killed.
+    pub fn freeze(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    }
+
     /// Starts it again on the same port after [`stop`](Self::stop) or [`kill`](Self::kill).
     pub fn start_again(&mut self) {
         self.child = spawn(self.folder.path(), self.port)

@@ -90,8 +90,15 @@ pub fn telegram_of(
         groups: Vec::new(),
     };
     let numbers = sample.points.iter().map(|point| {
-        let obis = point.register.obis().map(|code| code.to_string()).unwrap_or_default();
-        register(&obis, ValueBuf::Number(point.number), point.unit)
+        let name = point.register.to_string();
+        let number = ValueBuf::Number(point.number);
+        match name.strip_prefix("kmp:") {
+            Some(kmp) => {
+                let address = AddressBuf::Kmp(kmp.parse().unwrap());
+                RegisterBuf { address, ..register(&name, number, point.unit) }
+            }
+            None => register(&name, number, point.unit),
+        }
     });
     let texts = texts.iter().map(|&(obis, text)| register(obis, ValueBuf::Text(text.to_owned()), None));
     let telegram = TelegramBuf {

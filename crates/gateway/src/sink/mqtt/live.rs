@@ -4,7 +4,7 @@ use crate::update::TelegramBuf;
 use metergate_meter::models::Model;
 use metergate_meter::verdict::Verdict;
 use metergate_reading::{Instant, MeterId, RegisterId};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What is known of a meter at this moment.
 #[derive(Debug, Default)]
@@ -36,16 +36,14 @@ impl Live {
             if let Some(maker) = maker {
                 self.maker = Some(maker.to_owned());
             }
+            let said = registers(telegram);
             let given: HashSet<RegisterId> =
                 sample.points.iter().map(|point| point.register.clone()).collect();
-            let said = |point: &Point| {
-                let mut registers = telegram.reading.registers.iter();
-                point.derived || registers.any(|register| register.obis == point.register.obis())
-            };
             let before = self.sample.take().map(|sample| sample.points).unwrap_or_default();
-            let unchanged =
-                before.into_iter().filter(|point| !given.contains(&point.register) && said(point));
-            sample.points.extend(unchanged);
+            let stands = |point: &Point| {
+                !given.contains(&point.register) && (point.derived || said.contains(&point.register))
+            };
+            sample.points.extend(before.into_iter().filter(stands));
         }
         // A telegram that was accepted says for itself that the meter can be read.
         self.verdict.get_or_insert((Verdict::Ok, sample.at));
@@ -56,4 +54,16 @@ impl Live {
     pub(super) fn is_live(&self) -> bool {
         self.verdict.is_some_and(|(verdict, _)| verdict.is_live())
     }
+}
+
+/// What the registers of a telegram are called; of one name, each has a number.
+fn registers(telegram: &TelegramBuf) -> HashSet<RegisterId> {
+    let mut counts: HashMap<RegisterId, u16> = HashMap::new();
+    let numbered = telegram.reading.registers.iter().map(|register| {
+        let id = RegisterId::of(register);
+        let count = counts.entry(id.clone()).or_default();
+        *count = count.saturating_add(1);
+        id.nth(*count)
+    });
+    numbered.collect()
 }
