@@ -12,6 +12,7 @@ pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod counters;
 pub mod event;
 pub mod found;

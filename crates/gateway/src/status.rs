@@ -1,6 +1,8 @@
 //! How the gateway is doing: one small file for people and scripts, and a log that says each thing once.
 use crate::sink::SinkStatus;
+use crate::store::StoreHealth;
 use crate::update::{Update, What};
+use crate::watch::{Beginning, Resources};
 use metergate_meter::verdict::Verdict;
 use metergate_meter::{Code, Protocol};
 use metergate_reading::{Instant, Trust};
@@ -27,6 +29,36 @@ pub struct Status {
     pub meters: BTreeMap<String, MeterStatus>,
     /// By name.
     pub sinks: BTreeMap<String, SinkStatus>,
+    /// Of the store.
+    pub store: StoreStatus,
+    /// Why the gateway was started, and how often it ended otherwise.
+    pub run: Option<Beginning>,
+    /// What the process takes of the machine.
+    pub resources: Option<Resources>,
+}
+
+/// The state of the store.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct StoreStatus {
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Rows, quarter hours and events that wait for the disk.
+    pub pending: usize,
+    /// Rows and quarter hours dropped because the disk did not take them.
+    pub dropped: u64,
+    /// Why it cannot write at present.
+    pub error: Option<String>,
+}
+
+impl From<StoreHealth> for StoreStatus {
+    fn from(health: StoreHealth) -> Self {
+        Self {
+            bytes: health.bytes,
+            pending: health.pending,
+            dropped: health.dropped.total(),
+            error: health.failing.or(health.spool_failing),
+        }
+    }
 }
 
 /// The state of one meter.
@@ -73,7 +105,15 @@ impl Status {
     #[must_use]
     pub fn new<'a>(meters: impl Iterator<Item = (&'a str, String)>) -> Self {
         let meters = meters.map(|(name, port)| (name.to_owned(), MeterStatus::new(port))).collect();
-        Self { version: env!("CARGO_PKG_VERSION"), updated: None, meters, sinks: BTreeMap::new() }
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            updated: None,
+            meters,
+            sinks: BTreeMap::new(),
+            store: StoreStatus::default(),
+            run: None,
+            resources: None,
+        }
     }
 
     /// Notes an update; true when it changes what the file should tell soon.

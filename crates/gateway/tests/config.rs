@@ -308,7 +308,7 @@ fn mistakes_of_a_sink_are_told() {
     sink(
         "kind = \"stdout\"\ndirectory = \"/tmp\"",
         "error: metergate.toml:5: sink.out.directory: unknown key `directory` in `sink.out`\n \
-         help: known are kind, meters, registers, min_interval, format\n",
+         help: known are kind, meters, registers, rename, units, min_interval, change, refresh, as_printed, derived, streams, from, paused, format\n",
     );
     sink(
         "kind = \"stdout\"\nmeters = [\"huas\"]",
@@ -543,10 +543,11 @@ fn every_key_stands_on_the_page_about_the_configuration() {
         format!("{HAUS}[default.sink.out]\nkind = \"stdout\"\nzzzzzzzz = 1\n"),
         format!("{HAUS}[default.sink.out]\nkind = \"csv\"\ndirectory = \"x\"\nzzzzzzzz = 1\n"),
         format!("{HAUS}[default]\nzzzzzzzz = 1\n"),
+        format!("{HAUS}[default.store]\nzzzzzzzz = 1\n"),
     ] {
         let error = Case::new(&toml).load().unwrap_err();
         let known = error.split_once("known are ").unwrap().1.trim();
-        for key in known.split(", ").filter(|key| !["meter", "sink"].contains(key)) {
+        for key in known.split(", ").filter(|key| !["meter", "sink", "source", "store"].contains(key)) {
             assert!(page.contains(&format!("`{key}`")), "`{key}` does not stand in docs/configuration.md");
         }
     }

@@ -35,7 +35,10 @@ const DESCRIPTOR_SLACK: usize = 4;
 fn start(setup: MeterSetup) -> (mpsc::Receiver<Update>, Trigger) {
     let (sender, updates) = mpsc::channel(64);
     let (trigger, shutdown) = shutdown::channel();
-    tokio::spawn(Reader::new(setup, Known::default(), Speed::LIVE, Clock::start(), sender, shutdown).run());
+    tokio::spawn(
+        Reader::new(setup, Known::default(), Speed::LIVE, Clock::start(), sender, shutdown)
+            .run(support::heartbeat()),
+    );
     (updates, trigger)
 }
 

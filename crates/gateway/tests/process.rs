@@ -26,7 +26,8 @@ impl Gateway {
         let config = folder.path().join("metergate.toml");
         let text = format!(
             "[default]\nstate_directory = \"state\"\n\
-             [default.meter.haus]\nport = \"tcp://{}\"\nprotocol = \"sml\"\n\
+             [default.store]\ncommit_interval = \"1 s\"\n\
+             [default.meter.haus]\nport = \"tcp://{}\"\nprotocol = \"sml\"\nmax_power = 4000000000\n\
              [default.sink.screen]\nkind = \"stdout\"\nformat = \"json\"\n\
              [default.sink.files]\nkind = \"csv\"\ndirectory = \"csv\"\nfree_min_mib = 0\n",
             server.local_addr().unwrap()

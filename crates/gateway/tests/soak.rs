@@ -57,7 +57,8 @@ fn check(kind: MeterKind) -> usize {
         let (sender, mut updates) = mpsc::channel(64);
         let (_trigger, shutdown) = shutdown::channel();
         tokio::spawn(
-            Reader::new(setup, Known::default(), Speed::UNPACED, Clock::start(), sender, shutdown).run(),
+            Reader::new(setup, Known::default(), Speed::UNPACED, Clock::start(), sender, shutdown)
+                .run(support::heartbeat()),
         );
         let (mut accepted, mut wrong, mut early) = (0, 0, None);
         while let Some(update) = updates.recv().await {

@@ -38,7 +38,8 @@ fn start(setup: MeterSetup) -> (mpsc::Receiver<Update>, shutdown::Trigger) {
     let (sender, updates) = mpsc::channel(64);
     let (trigger, shutdown) = shutdown::channel();
     tokio::spawn(
-        Reader::new(setup, Known::default(), Speed::UNPACED, Clock::start(), sender, shutdown).run(),
+        Reader::new(setup, Known::default(), Speed::UNPACED, Clock::start(), sender, shutdown)
+            .run(support::heartbeat()),
     );
     (updates, trigger)
 }

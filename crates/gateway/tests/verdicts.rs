@@ -352,7 +352,8 @@ fn verdicts_of(setup: MeterSetup, wanted: &str, mut act: impl FnMut()) -> Vec<&'
         let (sender, mut updates) = mpsc::channel(64);
         let (_trigger, shutdown) = shutdown::channel();
         tokio::spawn(
-            Reader::new(setup, Known::default(), Speed::LIVE, Clock::start(), sender, shutdown).run(),
+            Reader::new(setup, Known::default(), Speed::LIVE, Clock::start(), sender, shutdown)
+                .run(support::heartbeat()),
         );
         let watch = async {
             let mut tick = tokio::time::interval(Duration::from_millis(10));

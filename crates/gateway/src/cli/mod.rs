@@ -4,6 +4,7 @@
 //! Errors are sentences that say what to do next; see [`Failure`]. Exit status: 0 done, 1 nothing decoded,
 //! 2 wrong usage, file or configuration.
 
+pub mod ask;
 pub mod check_config;
 pub mod completions;
 pub mod decode;
@@ -68,6 +69,12 @@ pub enum Command {
     Simulate(simulate::Args),
     /// Send a capture through the whole daemon.
     Replay(replay::Args),
+    /// Keep a reading now, like TAF 6: asks the running daemon.
+    Snapshot(ask::Snapshot),
+    /// Pause a sink of the running daemon, or let it go on.
+    Sink(ask::Sink),
+    /// List when meters were exchanged, or undo an exchange that was none.
+    Epochs(ask::Epochs),
     /// Find meters: scan ports, line settings and protocols, and print the configuration to use.
     Detect(detect::Args),
     /// List the meters that are known by name.
@@ -136,6 +143,9 @@ pub fn execute(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Demo(args) => demo::run(args),
         Command::Simulate(args) => simulate::run(args, out),
         Command::Replay(args) => replay::run(args),
+        Command::Snapshot(args) => ask::snapshot(args, out),
+        Command::Sink(args) => ask::sink(args, out),
+        Command::Epochs(args) => ask::epochs(args, out),
         Command::Detect(args) => detect::run(args, out),
         Command::Meters(args) => meters::run(args, out),
         Command::Events(args) => events::run(args, out),

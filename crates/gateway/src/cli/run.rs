@@ -27,6 +27,9 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
             "there is no sink, so what the meters say goes nowhere; `[default.sink.screen]` with `kind = \"stdout\"` shows it"
         );
     }
+    if let Some(state) = &gateway.state_directory {
+        crate::watch::RunRecord::keep_panics(state);
+    }
     run_gateway(gateway, Options { reset_counters: args.reset_counters, ..Options::default() })
 }
 

@@ -45,16 +45,22 @@ impl Clock {
     /// The host's time of day.
     #[must_use]
     pub fn time_of_day(&self) -> Instant {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let trust = if since.as_secs() < PLAUSIBLE_UNIX_S {
-            Trust::None
-        } else if is_synchronised() {
-            Trust::HostSynchronised
-        } else {
-            Trust::HostUnsynchronised
-        };
-        Instant { unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), trust }
+        time_of_day()
     }
+}
+
+/// The host's time of day, with how far it can be trusted.
+#[must_use]
+pub fn time_of_day() -> Instant {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let trust = if since.as_secs() < PLAUSIBLE_UNIX_S {
+        Trust::None
+    } else if is_synchronised() {
+        Trust::HostSynchronised
+    } else {
+        Trust::HostUnsynchronised
+    };
+    Instant { unix_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX), trust }
 }
 
 /// Whether a time service keeps the host's clock: the kernel's word, else that of systemd-timesyncd.

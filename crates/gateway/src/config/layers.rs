@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Sections and keys that stand in a profile.
-pub(crate) const IN_PROFILE: &[&str] = &["meter", "sink", "source", "state_directory"];
+pub(crate) const IN_PROFILE: &[&str] = &["meter", "sink", "source", "store", "state_directory"];
 
 /// Where the file is looked for when nobody names one.
 const FILES: &[&str] = &["metergate.toml", "/etc/metergate/metergate.toml"];
@@ -71,7 +71,7 @@ pub(crate) fn read(source: &Source, around: &Surroundings) -> Result<Layers, Vec
             layers.add_secrets(&secrets, &source.profile)?;
         }
     }
-    if let Some(directory) = state_directory(&layers.merged, around) {
+    if let Some(directory) = state_directory(&layers, around) {
         let page = directory.join("settings.toml");
         if page.exists() {
             layers.add_file(&page, &source.profile)?;
@@ -86,10 +86,12 @@ pub(crate) fn read(source: &Source, around: &Surroundings) -> Result<Layers, Vec
     Ok(layers)
 }
 
-/// Where the gateway keeps what must survive a restart: given by systemd, or in the configuration.
-pub(crate) fn state_directory(merged: &Table, around: &Surroundings) -> Option<PathBuf> {
-    if let Some(Node { value: Value::Text(directory), .. }) = merged.get("state_directory") {
-        return Some(around.folder.join(directory));
+/// Where the gateway keeps what must survive a restart: given by systemd, or in the configuration, as other file names
+/// relative to the folder of its file.
+pub(crate) fn state_directory(layers: &Layers, around: &Surroundings) -> Option<PathBuf> {
+    if let Some(Node { value: Value::Text(directory), .. }) = layers.merged.get("state_directory") {
+        let folder = layers.file.as_deref().and_then(Path::parent).unwrap_or(&around.folder);
+        return Some(folder.join(directory));
     }
     let given = around.variable("STATE_DIRECTORY")?.to_str()?;
     given.split(':').next().filter(|first| !first.is_empty()).map(PathBuf::from)

@@ -3,9 +3,11 @@ use super::layout_file;
 use super::problem::did_you_mean;
 use super::section::Section;
 use super::setup::{IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup};
+use crate::plausible::Limits;
 use metergate_meter::layout::Layout;
 use metergate_meter::models::{self, Keys, Model};
 use metergate_meter::{Key, LineSettings, Parity, Protocol};
+use metergate_reading::ObisCode;
 use std::path::{Path, PathBuf};
 
 const KEYS: &[&str] = &[
@@ -31,11 +33,13 @@ const KEYS: &[&str] = &[
     "requests_per_hour",
     "address",
     "mode",
+    "max_power",
+    "offset",
 ];
 
 /// Reads a meter; what is wrong is noted in the section's reading, and then there is no meter.
 pub(super) fn meter(name: &str, section: &Section<'_>, folder: &Path) -> Option<MeterSetup> {
-    section.only(KEYS);
+    section.only(&[KEYS, super::tariff::KEYS].concat());
     check_name(name, section);
     let model = model(section);
     let protocol = protocol(section, model);
@@ -60,6 +64,8 @@ pub(super) fn meter(name: &str, section: &Section<'_>, folder: &Path) -> Option<
         iec: iec(section),
         silent_after: section.duration("silent_after"),
         record: section.text("record").map(|path| folder.join(path.value)),
+        tariff: super::tariff::read(section),
+        limits: limits(section),
     };
     check_use(section, &setup);
     Some(setup)
@@ -361,5 +367,18 @@ fn check_use(section: &Section<'_>, meter: &MeterSetup) {
     {
         let help = "use the link in /dev/serial/by-id or by-path, which stays".to_owned();
         section.note("port", "changes its number when heads are plugged in another order", help);
+    }
+}
+
+fn limits(section: &Section<'_>) -> Limits {
+    let usual = Limits::default();
+    let mut offsets = Vec::new();
+    for (code, number) in super::sink::by_register::<ObisCode, _>(section, "offset", super::sink::decimal) {
+        offsets.push((code.into(), number));
+    }
+    Limits {
+        max_power: section.whole("max_power", 1..=u32::MAX).unwrap_or(usual.max_power),
+        offsets,
+        ..usual
     }
 }

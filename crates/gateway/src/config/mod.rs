@@ -28,6 +28,8 @@ mod section;
 mod setup;
 mod sink;
 mod source;
+mod store;
+mod tariff;
 mod template;
 
 pub use endpoint::{
@@ -48,6 +50,9 @@ pub use sink::{
 };
 pub use source::{CascadeSetup, Hte501Setup, JsonSetup, JsonValue, SourceKind, SourceSetup, W1Setup};
 pub use template::Template;
+
+pub use store::StoreConfig;
+pub use tariff::TariffSetup;
 
 pub(crate) use meter::{model_help, parse_place};
 pub(crate) use node::{Node, Table, Value};
@@ -136,7 +141,7 @@ fn gateway(
         no_meter(&root, layers, source);
     }
     check_ports(&meters, &typed);
-    let state_directory = layers::state_directory(&layers.merged, around);
+    let state_directory = layers::state_directory(layers, around);
     let sources: Vec<SourceSetup> = typed_sources
         .iter()
         .filter_map(|(name, section)| {
@@ -152,6 +157,10 @@ fn gateway(
     let names: Vec<&str> = typed.iter().chain(&typed_sources).map(|(name, _)| *name).collect();
     let sinks =
         sinks.iter().filter_map(|(name, section)| sink::sink(name, section, &names, folder)).collect();
+    let store = match root.section("store", "a section such as `[default.store]`") {
+        Some(section) => store::store(&section),
+        None => StoreConfig::default(),
+    };
     // The text is looked at for its kind only: the layers have used it already.
     root.text("state_directory");
     if state_directory.is_none() && meters.iter().any(|meter| meter.key.is_some()) {
@@ -159,7 +168,7 @@ fn gateway(
             "`state_directory = \"/var/lib/metergate\"` keeps them; systemd sets one by itself".to_owned();
         root.note("state_directory", "there is none: invocation counters are forgotten at the end", help);
     }
-    Some(Gateway { profile: source.profile.clone(), state_directory, meters, sinks, sources })
+    Some(Gateway { profile: source.profile.clone(), state_directory, store, meters, sinks, sources })
 }
 
 /// What stands in a profile: meters, sinks, and little else.

@@ -227,6 +227,16 @@ impl<'a> Section<'a> {
         all
     }
 
+    /// The one section of this name, if there is one.
+    pub(crate) fn section(&self, key: &str, example: &str) -> Option<Section<'a>> {
+        let node = self.table.get(key)?;
+        let Value::Table(table) = &node.value else {
+            self.wrong(key, node, example);
+            return None;
+        };
+        Some(Section { reading: self.reading, path: self.path_of(key), origin: node.origin, table })
+    }
+
     /// The sections in a section, such as the meters in `meter`.
     pub(crate) fn sections(&self, key: &str, example: &str) -> Vec<(&'a str, Section<'a>)> {
         let Some(node) = self.table.get(key) else { return Vec::new() };

@@ -18,6 +18,8 @@ pub struct Gateway {
     pub profile: String,
     /// Where the page keeps its settings and the gateway what must survive a restart, if anywhere.
     pub state_directory: Option<PathBuf>,
+    /// How much the store keeps.
+    pub store: super::StoreConfig,
     /// The meters, in the order of the file.
     pub meters: Vec<MeterSetup>,
     /// The sinks, in the order of the file.
@@ -51,6 +53,10 @@ pub struct MeterSetup {
     pub silent_after: Option<Duration>,
     /// Where to record what goes over its line.
     pub record: Option<PathBuf>,
+    /// Which of its values are kept by which use case.
+    pub tariff: super::TariffSetup,
+    /// How much is believed of it.
+    pub limits: crate::plausible::Limits,
 }
 
 impl MeterSetup {

@@ -106,6 +106,12 @@ enum Source {
 }
 
 impl Gate {
+    /// The epochs of the meter in order, without those that were undone.
+    #[must_use]
+    pub fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
     /// A gate that goes on where the store stands.
     #[must_use]
     pub fn new(meter: Arc<str>, limits: Limits, past: Past) -> Self {
@@ -194,10 +200,6 @@ impl Gate {
         arrival: Arrival,
         neighbours: impl FnOnce(i64) -> (Option<Row>, Option<Row>),
     ) -> Judged {
-        let reading = &telegram.reading;
-        let mut out = Judged::default();
-        self.telegrams = self.telegrams.saturating_add(1);
-        let at = best_instant(arrival.host, reading.time, arrival.live);
         let mut flags = arrival.flags;
         if telegram.flags.salvaged {
             flags = flags.with(RowFlags::SALVAGED);
@@ -205,6 +207,22 @@ impl Gate {
         if telegram.flags.unauthenticated {
             flags = flags.with(RowFlags::UNAUTHENTICATED);
         }
+        self.judge_reading(&telegram.reading, Arrival { flags, ..arrival }, neighbours)
+    }
+
+    /// The same for a reading that came in no telegram: of a sensor, or from another gateway.
+    pub fn judge_reading(
+        &mut self,
+        reading: &Reading,
+        arrival: Arrival,
+        neighbours: impl FnOnce(i64) -> (Option<Row>, Option<Row>),
+    ) -> Judged {
+        let mut out = Judged::default();
+        self.telegrams = self.telegrams.saturating_add(1);
+        let at = best_instant(arrival.host, reading.time, arrival.live);
+        let clock = reading.time.filter(|time| time.unix_seconds().is_some());
+        let offset_min = clock.and_then(DateTime::offset_minutes).unwrap_or_default();
+        let flags = arrival.flags.with_meter_offset(offset_min);
         let mut told = Told {
             telegram: self.telegrams,
             entries: entries(reading),

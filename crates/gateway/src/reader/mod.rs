@@ -14,6 +14,7 @@ use crate::port::{self, Link, LinkEvent, Received, Speed};
 use crate::recorder::Recorder;
 use crate::shutdown::Shutdown;
 use crate::update::{TelegramBuf, Update, What};
+use crate::watch::Heartbeat;
 use metergate_meter::detect::Detection;
 use metergate_meter::verdict::{Verdict, Watch};
 use metergate_meter::{Conversation, Event, LineSettings, Meter, Protocol, SecurityHeader, Settings};
@@ -170,9 +171,10 @@ impl Reader {
     }
 
     /// Reads until told to end, or until a file or standard input has ended.
-    pub async fn run(mut self) {
+    pub async fn run(mut self, heartbeat: Heartbeat) {
         let mut buffer = vec![0; READ_LEN];
         loop {
+            heartbeat.beat();
             let wake = self.clock.at(self.wake_at());
             tokio::select! {
                 biased;

@@ -1,147 +1,153 @@
-//! Where readings go. Each sink has a thread and a bounded queue of its own, so that one that hangs changes nothing
-//! for the meters and the other sinks.
+//! Where readings go. Each sink has a thread of its own, so that one that hangs changes nothing for the meters and
+//! the other sinks.
+//!
+//! ```text
+//! pipeline ── news (newest only, at once) ── queue ──┐
+//!                                                    ├── worker ── the sink
+//! store ── committed rows, from the sink's cursor ───┘
+//! ```
+//!
+//! The *live* path knows no past: what a sink of it misses is replaced by what comes next. The *durable* path knows
+//! nothing else: a sink of it gets every committed row once, in order, however long its receiver was away.
+mod believed;
 mod csv;
-#[allow(dead_code)]
+mod feed;
 mod graphite;
+mod health;
 pub mod homie;
-#[allow(dead_code)]
 mod http;
-#[allow(dead_code)]
 mod influx;
+mod kind;
 pub mod mqtt;
 mod news;
-#[allow(dead_code)]
 mod prometheus;
 mod queue;
 mod sample;
-#[allow(dead_code)]
 mod smgw_lite;
 mod stdout;
-#[allow(dead_code)]
 mod wanted;
+mod worker;
 
+pub use health::{Backlog, SinkStatus};
 pub use news::News;
 pub use sample::{Delivered, Entry, Point, Sample, Step, Trouble};
 
-use crate::config::{Selection, SinkKind, SinkSetup};
+pub(crate) use believed::Believed;
+
+use crate::config::{Selection, SinkSetup};
+use crate::event::{Event, EventCode};
+use crate::store::{Committed, Store};
 use crate::update::{Update, What};
-use csv::Csv;
-use queue::{Popped, Queue};
-use std::collections::HashMap;
+use crate::watch::{Heartbeat, Heartbeats, Remedy};
+use feed::Feed;
+use health::Health;
+use kind::Sink;
+use queue::Queue;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use stdout::Stdout;
+use std::time::Duration;
+use tokio::sync::watch;
+use wanted::Wanted;
+use worker::{Backoff, Worker};
 
-/// A sink, of a closed list.
-#[derive(Debug)]
-enum Sink {
-    Stdout(Stdout),
-    Csv(Csv),
-}
-
-impl Sink {
-    fn deliver(&mut self, update: &Update) -> io::Result<()> {
-        match self {
-            Self::Stdout(sink) => sink.deliver(update),
-            Self::Csv(sink) => match &update.what {
-                What::Telegram(telegram) => sink.deliver(&update.meter, &telegram.reading),
-                _ => Ok(()),
-            },
-        }
-    }
-
-    /// When [`sync`](Self::sync) is due.
-    fn sync_at(&self) -> Option<Instant> {
-        match self {
-            Self::Stdout(_) => None,
-            Self::Csv(sink) => sink.sync_at(),
-        }
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stdout(_) => Ok(()),
-            Self::Csv(sink) => sink.sync(),
-        }
-    }
-}
-
-/// Updates that may wait for a sink: four minutes of a meter that sends every second, at most some MB.
+/// News that may wait for a sink: four minutes of a meter that sends every second, at most some MB.
 const QUEUE_LEN: usize = 256;
 
-/// Between two tries of a sink that fails: doubled from the first to the second.
-const RETRY_MIN: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(30);
+/// A delivery takes no longer unless something hangs: what is on the network gives up after half a minute.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running sink.
 #[derive(Debug)]
 pub struct RunningSink {
     name: Arc<str>,
     selection: Selection,
-    queue: Arc<Queue<Arc<Update>>>,
+    takes_news: bool,
+    queue: Arc<Queue<Arc<News>>>,
     health: Arc<Health>,
+    committed: watch::Receiver<Committed>,
+    paused: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What a sink's thread tells about itself.
-#[derive(Debug, Default)]
-struct Health {
-    delivered: AtomicU64,
-    ended: AtomicBool,
-    error: Mutex<Option<String>>,
-}
-
-impl Health {
-    fn set_error(&self, error: Option<String>) {
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
-    }
-}
-
-/// How a sink is doing.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct SinkStatus {
-    /// Readings delivered.
-    pub delivered: u64,
-    /// Updates dropped because its queue was full.
-    pub dropped: u64,
-    /// Updates waiting.
-    pub queued: usize,
-    /// Why it cannot deliver at present.
-    pub error: Option<String>,
 }
 
 impl RunningSink {
     /// Starts the sink's thread. `meters` are all meters of the gateway.
     ///
     /// # Errors
-    /// When the system has no thread left.
-    pub fn start(setup: &SinkSetup, meters: &[&str]) -> io::Result<Self> {
-        let wanted = meters.iter().filter(|name| setup.selection.wants_meter(name)).count();
-        let sink = match &setup.kind {
-            SinkKind::Stdout { format } => Sink::Stdout(Stdout::new(*format)?),
-            SinkKind::Csv(csv) => Sink::Csv(Csv::new(csv, wanted == 1, jiff::tz::TimeZone::system())),
-            _ => return Err(io::Error::other("not built yet")),
+    /// When the sink cannot be made of its settings, the store cannot be read, or the system has no thread left.
+    pub fn start(
+        setup: &SinkSetup,
+        meters: &[&str],
+        store: &Store,
+        heartbeats: &Heartbeats,
+    ) -> io::Result<Self> {
+        let name: Arc<str> = setup.name.as_str().into();
+        let wanted: Vec<Arc<str>> = meters
+            .iter()
+            .filter(|meter| setup.selection.wants_meter(meter))
+            .map(|&meter| meter.into())
+            .collect();
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("sink `{name}`: {error}"));
+        let sink = Sink::new(&setup.kind, &wanted).map_err(named)?;
+        let streams = match setup.selection.streams.as_slice() {
+            [] => sink.usual_streams(),
+            chosen if sink.usual_streams().is_empty() => {
+                let live = "it gets what is new at once; `streams` means nothing to it";
+                tracing::warn!("sink `{name}`: {live} ({} named)", chosen.len());
+                &[]
+            }
+            chosen => chosen,
         };
-        Self::start_sink(sink, &setup.name, setup.selection.clone())
+        let health = Arc::new(Health::default());
+        let feed = if streams.is_empty() {
+            None
+        } else {
+            let opened = Feed::open(store, &name, streams, &setup.selection);
+            let (feed, missed) = opened.map_err(|error| named(io::Error::other(error)))?;
+            if missed > 0 {
+                health.missed(missed);
+                let detail =
+                    format!("{missed} entries were dropped from the store before they were delivered");
+                tracing::error!("sink `{name}`: {detail}");
+                let at = crate::clock::time_of_day();
+                let about = Some(Arc::clone(&name));
+                store.event(Event { seq: 0, at, code: EventCode::SinkMissed, about, detail, count: 1 });
+            }
+            Some(feed)
+        };
+        let heartbeat = heartbeats.register(format!("sink {name}"), PATIENCE, Remedy::Tell);
+        Self::start_worker(sink, name, setup.selection.clone(), feed, store.clone(), (health, heartbeat))
     }
 
-    fn start_sink(sink: Sink, name: &str, selection: Selection) -> io::Result<Self> {
-        let name: Arc<str> = name.into();
+    fn start_worker(
+        sink: Sink,
+        name: Arc<str>,
+        selection: Selection,
+        feed: Option<Feed>,
+        store: Store,
+        (health, heartbeat): (Arc<Health>, Heartbeat),
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(QUEUE_LEN));
-        let health = Arc::new(Health::default());
+        let (paused, is_paused) = watch::channel(selection.paused);
+        let takes_news = sink.takes_news();
+        let committed = store.committed();
         let worker = Worker {
             sink,
             name: Arc::clone(&name),
-            gate: Gate { selection: selection.clone(), last_ms: HashMap::new() },
+            live: Wanted::new(selection.clone()),
             queue: Arc::clone(&queue),
+            feed,
+            store,
             health: Arc::clone(&health),
+            heartbeat,
+            paused: is_paused,
+            backoff: Backoff::default(),
         };
-        let thread =
-            std::thread::Builder::new().name(format!("sink {name}")).spawn(move || worker.deliver_all())?;
-        Ok(Self { name, selection, queue, health, thread: Some(thread) })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new()
+            .name(format!("sink {name}"))
+            .spawn(move || runtime.block_on(worker.run()))?;
+        Ok(Self { name, selection, takes_news, queue, health, committed, paused, thread: Some(thread) })
     }
 
     /// Its name in the configuration.
@@ -150,41 +156,48 @@ impl RunningSink {
         &self.name
     }
 
-    /// Hands it an update.
+    /// Tells it what is new.
     ///
     /// Never waits for a live meter. What comes from a file can wait, so it waits for room: a replay loses nothing.
-    pub async fn offer(&self, update: &Arc<Update>) {
+    pub async fn offer(&self, news: &Arc<News>) {
         let is_for_sinks = matches!(
-            update.what,
-            What::Telegram(_) | What::Rejected { .. } | What::NoAnswer { .. } | What::Verdict(_)
+            news.update.what,
+            What::Telegram(_)
+                | What::Reading(_)
+                | What::Rejected { .. }
+                | What::NoAnswer { .. }
+                | What::Verdict(_)
+                | What::SourceFailed(_)
+                | What::SourceLoop(_)
         );
-        if is_for_sinks && self.selection.wants_meter(&update.meter) {
-            if !update.live {
+        if self.takes_news && is_for_sinks && self.selection.wants_meter(&news.update.meter) {
+            if !news.update.live {
                 self.queue.wait_for_room().await;
             }
-            self.queue.push(Arc::clone(update));
+            self.queue.push(Arc::clone(news));
         }
     }
 
     /// True when it will never deliver again: nobody reads standard output any more.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.health.ended.load(Ordering::Relaxed)
+        self.health.has_ended()
+    }
+
+    /// Stops it from delivering, or lets it go on: what is durable waits in the store meanwhile.
+    pub fn pause(&self, paused: bool) {
+        self.paused.send_replace(paused);
     }
 
     /// How it is doing.
     #[must_use]
     pub fn status(&self) -> SinkStatus {
         let (queued, dropped) = self.queue.counts();
-        SinkStatus {
-            delivered: self.health.delivered.load(Ordering::Relaxed),
-            dropped,
-            queued,
-            error: self.health.error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
+        let committed = *self.committed.borrow();
+        SinkStatus { queued, dropped, ..self.health.status(committed) }
     }
 
-    /// Takes nothing more; what waits is still delivered.
+    /// Takes no more; what waits is still delivered.
     pub fn close(&self) {
         self.queue.close();
     }
@@ -196,113 +209,19 @@ impl RunningSink {
     }
 }
 
-/// What a sink wants of the updates, and when it last got one.
-#[derive(Debug)]
-struct Gate {
-    selection: Selection,
-    last_ms: HashMap<Arc<str>, i64>,
-}
-
-impl Gate {
-    /// The update as the sink wants it, if it does.
-    fn pass(&mut self, update: Arc<Update>) -> Option<Arc<Update>> {
-        let What::Telegram(telegram) = &update.what else { return Some(update) };
-        if let Some(interval) = self.selection.min_interval {
-            let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
-            let last = self.last_ms.get(&update.meter).copied();
-            // A clock that was set back begins a new interval.
-            if last.is_some_and(|last| (0..interval).contains(&(update.at.unix_ms.saturating_sub(last)))) {
-                return None;
-            }
-            self.last_ms.insert(Arc::clone(&update.meter), update.at.unix_ms);
-        }
-        if self.selection.registers.is_empty() {
-            return Some(update);
-        }
-        let mut telegram = telegram.clone();
-        telegram.reading.registers.retain(|register| self.selection.wants_register(register.obis));
-        if telegram.reading.registers.is_empty() {
-            return None;
-        }
-        let meter = Arc::clone(&update.meter);
-        Some(Arc::new(Update { meter, what: What::Telegram(telegram), ..*update }))
+/// The update with the registers that a sink wants; `None` when it is a telegram and none is left.
+fn only_wanted(update: &Arc<Update>, selection: &Selection) -> Option<Arc<Update>> {
+    let What::Telegram(telegram) = &update.what else { return Some(Arc::clone(update)) };
+    if selection.registers.is_empty() {
+        return Some(Arc::clone(update));
     }
-}
-
-/// The sink's thread.
-#[derive(Debug)]
-struct Worker {
-    sink: Sink,
-    name: Arc<str>,
-    gate: Gate,
-    queue: Arc<Queue<Arc<Update>>>,
-    health: Arc<Health>,
-}
-
-impl Worker {
-    fn deliver_all(mut self) {
-        loop {
-            match self.queue.pop(self.sink.sync_at()) {
-                Popped::Entry(update) => {
-                    let Some(update) = self.gate.pass(update) else { continue };
-                    let is_reading = update.telegram().is_some();
-                    if !self.insist(|sink| sink.deliver(&update)) {
-                        break;
-                    }
-                    if is_reading {
-                        self.health.delivered.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-                Popped::Timeout => {
-                    // Lines are with the system already; a failure to sync is told and tried again in a minute.
-                    let synced = self.sink.sync();
-                    self.note(synced.err());
-                }
-                Popped::Closed => break,
-            }
-        }
-        let synced = self.sink.sync();
-        self.note(synced.err());
-        self.queue.close();
-        self.queue.drop_rest();
-        self.health.ended.store(true, Ordering::Relaxed);
+    let mut telegram = telegram.clone();
+    telegram.reading.registers.retain(|register| selection.wants_register(register.obis));
+    if telegram.reading.registers.is_empty() {
+        return None;
     }
-
-    /// Tries until it works; false when it never will.
-    fn insist(&mut self, mut deliver: impl FnMut(&mut Sink) -> io::Result<()>) -> bool {
-        let mut wait = RETRY_MIN;
-        loop {
-            let Err(error) = deliver(&mut self.sink) else {
-                self.note(None);
-                return true;
-            };
-            let gone = error.kind() == io::ErrorKind::BrokenPipe;
-            self.note(Some(error));
-            // At the end of the program one more try is all it gets.
-            if gone || self.queue.wait_closed(Instant::now() + wait) {
-                return !gone && deliver(&mut self.sink).is_ok();
-            }
-            wait = (wait * 2).min(RETRY_MAX);
-        }
-    }
-
-    /// Tells the beginning and the end of a failure, once each.
-    fn note(&self, error: Option<io::Error>) {
-        let failing = self.health.error.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        match error {
-            Some(error) => {
-                if !failing {
-                    tracing::warn!("sink `{}`: cannot deliver, readings wait: {error}", self.name);
-                }
-                self.health.set_error(Some(error.to_string()));
-            }
-            None if failing => {
-                tracing::info!("sink `{}`: delivers again", self.name);
-                self.health.set_error(None);
-            }
-            None => {}
-        }
-    }
+    let meter = Arc::clone(&update.meter);
+    Some(Arc::new(Update { meter, what: What::Telegram(telegram), ..**update }))
 }
 
 #[cfg(test)]

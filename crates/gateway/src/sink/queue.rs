@@ -1,18 +1,16 @@
-//! The queue between the pipeline and a sink: bounded, and for a live meter never a reason to wait.
+//! A bounded queue between the pipeline and one sink's thread.
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// A bounded queue whose writer never waits.
-///
-/// When it is full the oldest entry is dropped and counted. A sink that hangs (a full disk, a pipe that nobody reads)
+/// A queue with one writer and one reader. When it is full the oldest entry makes room: a sink that cannot keep up
 /// must not hold up the meters and the other sinks, and of what it missed the latest is worth most.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
-    changed: Condvar,
-    /// Told after each entry that was taken out.
+    /// Told after each entry that was put in, and at the end.
+    filled: Notify,
+    /// Told after each entry that was taken out, and at the end.
     room: Notify,
     capacity: usize,
 }
@@ -24,21 +22,10 @@ struct State<T> {
     closed: bool,
 }
 
-/// What [`Queue::pop`] found.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Popped<T> {
-    /// The oldest entry.
-    Entry(T),
-    /// None came in time.
-    Timeout,
-    /// The queue is closed and empty.
-    Closed,
-}
-
 impl<T> Queue<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         let state = State { entries: VecDeque::new(), dropped: 0, closed: false };
-        Self { state: Mutex::new(state), changed: Condvar::new(), room: Notify::new(), capacity }
+        Self { state: Mutex::new(state), filled: Notify::new(), room: Notify::new(), capacity }
     }
 
     /// A thread that panicked leaves the entries sound: each change below is one step.
@@ -57,7 +44,7 @@ impl<T> Queue<T> {
             state.dropped += 1;
         }
         state.entries.push_back(entry);
-        self.changed.notify_all();
+        self.filled.notify_one();
     }
 
     /// Waits until there is room, or the queue is closed. For the one writer of the queue.
@@ -73,47 +60,50 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Waits for the oldest entry.
-    pub(crate) fn pop(&self, until: Option<Instant>) -> Popped<T> {
-        let mut state = self.lock();
+    /// Waits for the oldest entry; `None` when the queue is closed and empty. Given up in the middle it has taken
+    /// nothing.
+    pub(crate) async fn pop(&self) -> Option<T> {
         loop {
-            if let Some(entry) = state.entries.pop_front() {
-                self.room.notify_one();
-                return Popped::Entry(entry);
+            {
+                let mut state = self.lock();
+                if let Some(entry) = state.entries.pop_front() {
+                    self.room.notify_one();
+                    return Some(entry);
+                }
+                if state.closed {
+                    return None;
+                }
             }
-            if state.closed {
-                return Popped::Closed;
-            }
-            let Some(until) = until else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Popped::Timeout;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.filled.notified().await;
         }
     }
 
-    /// Waits until a time or until the queue is closed, and says whether it is.
-    pub(crate) fn wait_closed(&self, until: Instant) -> bool {
-        let mut state = self.lock();
-        while !state.closed {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+    /// Takes out everything that waits.
+    pub(crate) fn take_all(&self) -> Vec<T> {
+        let entries = self.lock().entries.drain(..).collect();
+        self.room.notify_one();
+        entries
+    }
+
+    /// Waits until the queue is closed, whatever it holds.
+    pub(crate) async fn closed(&self) {
+        while !self.lock().closed {
+            self.filled.notified().await;
         }
-        state.closed
+        // The next to wait must learn it too.
+        self.filled.notify_one();
     }
 
     /// Takes no more entries; those inside are still to be popped.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
-        self.changed.notify_all();
+        self.filled.notify_one();
         self.room.notify_one();
+    }
+
+    /// True after [`close`](Self::close).
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Entries waiting, and entries dropped so far.
@@ -127,43 +117,63 @@ impl<T> Queue<T> {
         let mut state = self.lock();
         state.dropped += state.entries.len() as u64;
         state.entries.clear();
+        drop(state);
+        self.room.notify_one();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::sync::Arc;
 
-    #[test]
-    fn a_full_queue_drops_the_oldest_and_counts_it() {
+    #[tokio::test]
+    async fn a_full_queue_drops_the_oldest_and_counts_it() {
         let queue = Queue::new(2);
         for entry in 1..=5 {
             queue.push(entry);
         }
         assert_eq!(queue.counts(), (2, 3));
-        assert_eq!(queue.pop(None), Popped::Entry(4));
-        assert_eq!(queue.pop(None), Popped::Entry(5));
-        assert_eq!(queue.pop(Some(Instant::now())), Popped::Timeout);
+        assert_eq!(queue.pop().await, Some(4));
+        assert_eq!(queue.pop().await, Some(5));
     }
 
-    #[test]
-    fn a_closed_queue_gives_what_it_holds_and_takes_nothing() {
+    #[tokio::test]
+    async fn a_closed_queue_gives_what_it_holds_and_takes_nothing() {
         let queue = Queue::new(2);
         queue.push(1);
         queue.close();
         queue.push(2);
-        assert_eq!(queue.pop(None), Popped::Entry(1));
-        assert_eq!(queue.pop(None), Popped::Closed);
-        assert!(queue.wait_closed(Instant::now() + Duration::from_secs(60)));
+        queue.closed().await;
+        assert_eq!(queue.pop().await, Some(1));
+        assert_eq!(queue.pop().await, None);
     }
 
-    #[test]
-    fn closing_wakes_a_sink_that_waits() {
-        let queue = std::sync::Arc::new(Queue::<u8>::new(2));
-        let waiting = std::sync::Arc::clone(&queue);
-        let sink = std::thread::spawn(move || waiting.pop(None));
+    #[tokio::test]
+    async fn closing_wakes_a_sink_that_waits() {
+        let queue = Arc::new(Queue::<u8>::new(2));
+        let waiting = Arc::clone(&queue);
+        let sink = tokio::spawn(async move { waiting.pop().await });
+        tokio::task::yield_now().await;
         queue.close();
-        assert_eq!(sink.join().unwrap(), Popped::Closed);
+        assert_eq!(sink.await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_can_wait_is_woken_by_room_and_by_the_end() {
+        let queue = Arc::new(Queue::new(1));
+        queue.push(1);
+        let writer = {
+            let queue = Arc::clone(&queue);
+            tokio::spawn(async move {
+                queue.wait_for_room().await;
+                queue.push(2);
+                queue.wait_for_room().await;
+            })
+        };
+        assert_eq!(queue.pop().await, Some(1));
+        assert_eq!(queue.pop().await, Some(2));
+        writer.await.unwrap();
+        assert_eq!(queue.counts(), (0, 0));
     }
 }

@@ -182,6 +182,8 @@ pub enum Step {
     Login,
     /// The receiver did not take the entries.
     Deliver,
+    /// There is no receiver any more and never will be: nobody reads standard output.
+    Gone,
 }
 
 impl Step {
@@ -194,6 +196,7 @@ impl Step {
             Self::Tls => "encryption",
             Self::Login => "login",
             Self::Deliver => "delivery",
+            Self::Gone => "receiver gone",
         }
     }
 }

@@ -1,8 +1,11 @@
 use super::*;
-use crate::config::CsvSetup;
+use crate::config::{CsvSetup, SinkKind};
+use crate::store::{Column, Row, RowFlags, Shape, StoreSetup};
 use crate::update::TelegramBuf;
 use metergate_meter::{Flags, Protocol};
-use metergate_reading::{Address, Instant as Received, Number, Reading, Register, Trust, Unit, Value};
+use metergate_reading::{Address, Instant as Time, Number, Reading, Register, Trust, Unit, Value};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 fn register(code: &str) -> metergate_reading::RegisterBuf {
     let mut register = Register::new(Address::Obis, Value::Number(Number::new(7, 0)));
@@ -11,8 +14,8 @@ fn register(code: &str) -> metergate_reading::RegisterBuf {
     register.into()
 }
 
-fn telegram(meter: &str, second: i64) -> Arc<Update> {
-    let at = Received { unix_ms: 1_692_199_171_000 + second * 1000, trust: Trust::HostSynchronised };
+fn telegram() -> Arc<Update> {
+    let at = Time { unix_ms: 1_692_199_171_000, trust: Trust::HostSynchronised };
     let reading = Reading {
         meter: None,
         time: None,
@@ -31,76 +34,160 @@ fn telegram(meter: &str, second: i64) -> Arc<Update> {
         signature: None,
         reading,
     };
-    Arc::new(Update {
-        meter: meter.into(),
-        at,
-        live: true,
-        bytes: 0,
-        what: What::Telegram(Box::new(telegram)),
-    })
-}
-
-fn gate(selection: Selection) -> Gate {
-    Gate { selection, last_ms: HashMap::new() }
-}
-
-#[test]
-fn a_minimum_interval_holds_for_each_meter() {
-    let mut gate = gate(Selection { min_interval: Some(Duration::from_secs(10)), ..Selection::default() });
-    let mut passed = Vec::new();
-    for second in 0..25 {
-        for meter in ["haus", "pump"] {
-            if gate.pass(telegram(meter, second)).is_some() {
-                passed.push((meter, second));
-            }
-        }
-    }
-    assert_eq!(passed, [("haus", 0), ("pump", 0), ("haus", 10), ("pump", 10), ("haus", 20), ("pump", 20)]);
-    assert!(
-        gate.pass(telegram("haus", -3600)).is_some(),
-        "a clock that was set back does not silence a sink"
-    );
+    let what = What::Telegram(Box::new(telegram));
+    Arc::new(Update { meter: "haus".into(), at, live: true, bytes: 0, what })
 }
 
 #[test]
 fn a_sink_gets_the_registers_that_it_wants() {
-    let mut gate = gate(Selection { registers: vec!["2.8.0".parse().unwrap()], ..Selection::default() });
-    let update = gate.pass(telegram("haus", 0)).unwrap();
-    let codes: Vec<String> = update
-        .telegram()
-        .unwrap()
-        .reading
-        .registers
-        .iter()
-        .map(|register| register.obis.unwrap().to_string())
-        .collect();
+    let wants =
+        |pattern: &str| Selection { registers: vec![pattern.parse().unwrap()], ..Selection::default() };
+    let update = only_wanted(&telegram(), &wants("2.8.0")).unwrap();
+    let registers = &update.telegram().unwrap().reading.registers;
+    let codes: Vec<_> = registers.iter().map(|register| register.obis.unwrap().to_string()).collect();
     assert_eq!(codes, ["1-0:2.8.0*255"]);
-    gate.selection.registers = vec!["16.7.0".parse().unwrap()];
-    assert!(gate.pass(telegram("haus", 0)).is_none(), "a telegram without any of them is none");
+    assert!(only_wanted(&telegram(), &wants("16.7.0")).is_none(), "a telegram without any of them is none");
+}
+
+/// A store and a folder for files, each in its own place.
+struct Place {
+    folder: tempfile::TempDir,
+    store: Store,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(&StoreSetup::new(folder.path().join("metergate.db"))).unwrap();
+        Self { folder, store }
+    }
+
+    fn files(&self) -> PathBuf {
+        self.folder.path().join("csv")
+    }
+
+    /// Keeps readings of these seconds, and returns when they are on the disk.
+    fn read(&self, seconds: std::ops::Range<i64>) {
+        let column = Column { id: "1-0:1.8.0".parse().unwrap(), unit: Some(Unit::WattHour), exponent: 0 };
+        let shape = Arc::new(Shape([column].into()));
+        for second in seconds {
+            self.store.append(Row {
+                seq: 0,
+                meter: "haus".into(),
+                at: Time { unix_ms: 1_692_199_171_000 + second * 1000, trust: Trust::HostSynchronised },
+                meter_clock_s: None,
+                flags: RowFlags::default(),
+                shape: Arc::clone(&shape),
+                mantissas: [second].into(),
+            });
+        }
+        assert!(self.store.flush_blocking(Duration::from_secs(10)));
+    }
+
+    fn start(&self, selection: Selection) -> RunningSink {
+        let kind = SinkKind::Csv(CsvSetup { free_min_mib: 0, ..CsvSetup::new(self.files()) });
+        let setup = SinkSetup { name: "files".to_owned(), kind, selection };
+        let heartbeats = Heartbeats::new(crate::clock::Clock::start());
+        RunningSink::start(&setup, &["haus"], &self.store, &heartbeats).unwrap()
+    }
+
+    /// The energies in the file, in its order.
+    fn energies(&self) -> Vec<i64> {
+        let text = std::fs::read_to_string(self.files().join("2023_08.CSV")).unwrap_or_default();
+        text.lines().skip(1).map(|line| line.split(';').nth(10).unwrap().parse().unwrap()).collect()
+    }
+}
+
+fn until(sink: &RunningSink, is_it: impl Fn(&SinkStatus) -> bool) -> SinkStatus {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = sink.status();
+        if is_it(&status) {
+            return status;
+        }
+        assert!(Instant::now() < end, "{status:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn end(sink: &RunningSink) {
+    sink.close();
+    let end = Instant::now() + Duration::from_secs(20);
+    while !sink.is_finished() {
+        assert!(Instant::now() < end, "{:?}", sink.status());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
-fn a_sink_that_fails_keeps_what_it_could_not_deliver() {
-    let folder = tempfile::tempdir().unwrap();
-    let blocked = folder.path().join("csv");
-    std::fs::write(&blocked, "a file where the folder belongs").unwrap();
-    let setup = CsvSetup { free_min_mib: 0, ..CsvSetup::new(blocked.clone()) };
-    let sink = Sink::Csv(Csv::new(&setup, true, jiff::tz::TimeZone::UTC));
-    let sink = RunningSink::start_sink(sink, "files", Selection::default()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    (0..5).for_each(|second| runtime.block_on(sink.offer(&telegram("haus", second))));
-    let end = Instant::now() + Duration::from_secs(10);
-    let until = |is_it: &dyn Fn(SinkStatus) -> bool| {
-        while !is_it(sink.status()) {
-            assert!(Instant::now() < end, "{:?}", sink.status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    };
-    until(&|status| status.error.is_some());
-    std::fs::remove_file(&blocked).unwrap();
-    until(&|status| status.delivered == 5);
-    assert_eq!(sink.status(), SinkStatus { delivered: 5, dropped: 0, queued: 0, error: None });
-    sink.close();
-    let lines = std::fs::read_to_string(blocked.join("2023_08.CSV")).unwrap().lines().count();
-    assert_eq!(lines, 6);
+fn a_sink_that_fails_gets_all_of_it_later() {
+    let place = Place::new();
+    std::fs::write(place.files(), "a file where the folder belongs").unwrap();
+    let sink = place.start(Selection::default());
+    place.read(0..5);
+    let failing = until(&sink, |status| status.error.is_some());
+    assert_eq!((failing.delivered, failing.backlog[0].entries), (0, 5));
+    std::fs::remove_file(place.files()).unwrap();
+    let healed = until(&sink, |status| status.delivered == 5);
+    assert_eq!((healed.dropped, healed.refused, healed.missed), (0, 0, 0));
+    end(&sink);
+    assert_eq!((sink.status().error, place.energies()), (None, vec![0, 1, 2, 3, 4]));
+}
+
+#[test]
+fn a_paused_sink_gets_what_it_missed_when_it_goes_on() {
+    let place = Place::new();
+    let sink = place.start(Selection { paused: true, ..Selection::default() });
+    place.read(0..300);
+    until(&sink, |status| status.paused && status.backlog[0].entries == 300);
+    assert_eq!(sink.status().delivered, 0);
+    sink.pause(false);
+    until(&sink, |status| status.delivered == 300 && !status.paused);
+    end(&sink);
+    assert_eq!(place.energies(), (0..300).collect::<Vec<_>>());
+}
+
+#[test]
+fn after_a_restart_a_sink_goes_on_where_it_was() {
+    let place = Place::new();
+    let sink = place.start(Selection::default());
+    place.read(0..10);
+    until(&sink, |status| status.delivered == 10);
+    end(&sink);
+    place.read(10..20);
+    let sink = place.start(Selection::default());
+    place.read(20..30);
+    until(&sink, |status| status.delivered == 20);
+    end(&sink);
+    assert_eq!(place.energies(), (0..30).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_new_sink_begins_with_now_or_with_all_that_there_is() {
+    for (from_beginning, first) in [(false, 10), (true, 0)] {
+        let place = Place::new();
+        place.read(0..10);
+        let sink = place.start(Selection { from_beginning, ..Selection::default() });
+        place.read(10..20);
+        until(&sink, |status| status.delivered == 20 - first);
+        end(&sink);
+        assert_eq!(place.energies(), (i64::try_from(first).unwrap()..20).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_line_that_is_in_the_file_is_not_written_again() {
+    let place = Place::new();
+    let sink = place.start(Selection::default());
+    place.read(0..10);
+    until(&sink, |status| status.delivered == 10);
+    end(&sink);
+    // A power cut takes the cursor away, and the file has the lines.
+    place.store.set_cursor("files", crate::config::Stream::Readings, 4);
+    assert!(place.store.flush_blocking(Duration::from_secs(10)));
+    let sink = place.start(Selection::default());
+    place.read(10..12);
+    until(&sink, |status| status.delivered == 8);
+    end(&sink);
+    assert_eq!(place.energies(), (0..12).collect::<Vec<_>>());
 }

@@ -20,6 +20,11 @@ impl Wanted {
         Self { selection, passed_ms: HashMap::new(), given: HashMap::new() }
     }
 
+    /// What the sink wants.
+    pub(crate) fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
     /// The sample as the sink wants it, or `None` when it wants nothing of it.
     pub(crate) fn of(&mut self, mut sample: Sample) -> Option<Sample> {
         if !self.selection.wants_meter(&sample.meter) || !self.is_due(&sample) {

@@ -260,7 +260,9 @@ fn put_epoch(transaction: &Transaction<'_>, ids: &mut Ids<'_>, epoch: &Epoch) ->
         names::offsets_text(&epoch.offsets),
         epoch.undone,
     ];
-    transaction.execute("INSERT INTO epoch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values).doing("writing")?;
+    transaction
+        .execute("INSERT OR REPLACE INTO epoch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values)
+        .doing("writing")?;
     Ok(())
 }
 

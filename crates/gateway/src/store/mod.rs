@@ -28,6 +28,7 @@ mod history;
 mod names;
 mod queue;
 mod reader;
+mod recent;
 mod record;
 mod row;
 mod seal;
@@ -74,6 +75,18 @@ pub struct Committed {
 
 /// The generation that the writer leaves behind when it ends.
 const ENDED: u64 = u64::MAX;
+
+impl Committed {
+    /// Of one stream.
+    #[must_use]
+    pub const fn of(self, stream: Stream) -> u64 {
+        match stream {
+            Stream::Readings => self.rows,
+            Stream::Measured => self.measured,
+            Stream::Events => self.events,
+        }
+    }
+}
 
 /// The store of a gateway. Cheap to clone; the last clone that goes ends the writer after a last commit.
 ///
@@ -212,7 +225,7 @@ impl Store {
         self.shared().put(|queue| queue.change(Change::Judge(held, judgement)));
     }
 
-    /// Keeps an epoch and returns its id.
+    /// Keeps an epoch and returns its id; one with an id takes the place of what was known of it.
     pub fn epoch(&self, epoch: Epoch) -> i64 {
         self.shared().put(|queue| queue.epoch(epoch))
     }

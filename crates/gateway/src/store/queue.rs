@@ -226,10 +226,13 @@ impl Queue {
     }
 
     pub(super) fn epoch(&mut self, mut epoch: Epoch) -> i64 {
-        self.heads.epochs = self.heads.epochs.saturating_add(1);
-        epoch.id = self.heads.epochs;
+        if epoch.id == 0 {
+            self.heads.epochs = self.heads.epochs.saturating_add(1);
+            epoch.id = self.heads.epochs;
+        }
+        let id = epoch.id;
         self.change(Change::Epoch(epoch));
-        self.heads.epochs
+        id
     }
 
     pub(super) fn change(&mut self, change: Change) {

@@ -62,7 +62,7 @@ fn a_year_stays_within_the_budget_with_every_quarter_hour_in_it() {
             100_000,
         )
         .unwrap();
-    assert_eq!(quarters.len() as i64, HOURS * 4, "no quarter hour is dropped");
+    assert_eq!(i64::try_from(quarters.len()).unwrap(), HOURS * 4, "no quarter hour is dropped");
     let rows = all_rows(&store);
     let last = rows.last().unwrap().seq;
     assert_eq!(last, HOURS.unsigned_abs() * 6);

@@ -6,8 +6,10 @@
     reason = "each test binary uses its part, and unwraps"
 )]
 
+use metergate_gateway::clock::Clock;
 use metergate_gateway::config::{IecSetup, KmpSetup, MeterSetup, Place, PortSetup};
 use metergate_gateway::update::Update;
+use metergate_gateway::watch::{Heartbeat, Heartbeats, Remedy};
 use metergate_meter::{LineSettings, Protocol};
 use metergate_simulator::{Fault, MeterKind, Settings, Simulation};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -98,6 +100,8 @@ pub fn meter(name: &str, place: Place, protocol: Option<Protocol>) -> MeterSetup
         iec: IecSetup::default(),
         silent_after: None,
         record: None,
+        tariff: metergate_gateway::config::TariffSetup::default(),
+        limits: metergate_gateway::plausible::Limits::default(),
     }
 }
 
@@ -143,4 +147,9 @@ pub fn resident() -> u64 {
 /// A runtime as the daemon has it.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A heartbeat that nobody looks at.
+pub fn heartbeat() -> Heartbeat {
+    Heartbeats::new(Clock::start()).register("reader", DEADLINE, Remedy::Tell)
 }

@@ -1,7 +1,10 @@
 //! The five meters of the demonstration: simulated, each on a pseudo-terminal, and the gateway that reads them.
 use crate::cli::Failure;
 use crate::cli::truth::Truth;
-use crate::config::{Gateway, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup};
+use crate::config::{
+    Gateway, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, StoreConfig, TariffSetup,
+};
+use crate::plausible::Limits;
 use metergate_meter::{Key, models};
 use metergate_simulator::{
     Control, EXAMPLE_KEYS, MeterKind, Outlet, Pty, Sent, Settings, Simulation, clock, speak, unix_s,
@@ -113,6 +116,8 @@ impl House {
             iec: IecSetup { address: None, mode: IecMode::Readout, interval },
             silent_after: Some(self.silent_after),
             record: None,
+            tariff: TariffSetup::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -160,6 +165,7 @@ impl Meters {
         let gateway = Gateway {
             profile: "demo".to_owned(),
             state_directory: None,
+            store: StoreConfig::default(),
             meters,
             sinks: Vec::new(),
             sources: Vec::new(),

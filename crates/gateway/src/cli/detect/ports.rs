@@ -4,9 +4,12 @@
 //! would find.
 use super::{HEAD, described};
 use crate::cli::Failure;
-use crate::config::{self, Gateway, IecSetup, KmpSetup, MeterSetup, Place, PortSetup};
+use crate::config::{
+    self, Gateway, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, StoreConfig, TariffSetup,
+};
 use crate::harmless::harmless;
 use crate::pipeline::{self, Options};
+use crate::plausible::Limits;
 use crate::shutdown;
 use crate::update::{TelegramBuf, Update, What};
 use metergate_meter::detect::Detection;
@@ -153,6 +156,7 @@ async fn listen(places: &[Place], wait: Duration) -> Result<Vec<Found>, Failure>
     let gateway = Gateway {
         profile: "default".to_owned(),
         state_directory: None,
+        store: StoreConfig::default(),
         meters,
         sinks: Vec::new(),
         sources: Vec::new(),
@@ -201,6 +205,8 @@ fn unknown_meter(place: &Place) -> MeterSetup {
         iec: IecSetup::default(),
         silent_after: None,
         record: None,
+        tariff: TariffSetup::default(),
+        limits: Limits::default(),
     }
 }
 

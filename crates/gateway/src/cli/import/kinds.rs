@@ -4,7 +4,7 @@ use super::tree::Place;
 
 /// Kinds of sink that metergate has. A test compares them with what the configuration accepts: when a kind arrives,
 /// it is added here and nowhere else.
-pub(super) const KINDS: &[&str] = &["stdout", "csv", "mqtt", "homie"];
+pub(super) const KINDS: &[&str] = &["stdout", "csv", "mqtt", "homie", "influx"];
 
 /// Puts the section of a kind that metergate does not have into comments.
 pub(super) fn check(kind: &str, place: &Place, block: &mut Block) {
@@ -31,7 +31,7 @@ mod tests {
             "url = \"mqtt://broker:1883\"\ndevice = \"electric-smart-meter\"\nname = \"T210-D-r Stromzähler\"\n",
         ),
         ("influx", "url = \"http://host:8086\"\nversion = 1\ndatabase = \"vz\"\n"),
-        ("influx", "url = \"http://host:8086\"\nversion = 2\norganisation = \"o\"\nbucket = \"vz\"\n"),
+        ("influx", "url = \"http://host:8086\"\nversion = 2\norg = \"o\"\nbucket = \"vz\"\n"),
         (
             "volkszaehler",
             "url = \"http://host/middleware.php\"\n[default.sink.x.channels]\n\"00000000-1111-2222-3333-444444444401\" = \"1-0:1.8.0\"\n",

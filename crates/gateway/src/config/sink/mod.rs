@@ -22,10 +22,11 @@ use super::meter::check_name;
 use super::node::Value;
 use super::problem::did_you_mean;
 use super::section::Section;
-use super::setup::{RegisterPattern, Selection, SinkKind, SinkSetup, Stream};
+use super::setup::{Selection, SinkKind, SinkSetup, Stream};
 use crate::cli::Format;
 use metergate_reading::Number;
 use std::path::Path;
+use std::str::FromStr;
 
 /// Keys of every sink.
 const KEYS: &[&str] = &[
@@ -142,12 +143,23 @@ fn selection(section: &Section<'_>, meters: &[&str]) -> Selection {
     }
 }
 
-/// A table from registers to something.
-fn by_register<T>(
+/// An exact number: whole, or a text with decimals.
+pub(super) fn decimal(value: &Value) -> Result<Number, String> {
+    match value {
+        Value::Whole(number) => Ok(Number::new(*number, 0)),
+        Value::Text(text) => text
+            .parse()
+            .map_err(|error: metergate_reading::ParseNumberError| format!("{error}, such as \"0.5\"")),
+        other => Err(format!("expected a number, with decimals in quotes, found {}", other.kind())),
+    }
+}
+
+/// A table from registers to something; `R` is an OBIS code or a pattern of them.
+pub(super) fn by_register<R: FromStr<Err: std::fmt::Display>, T>(
     section: &Section<'_>,
     key: &str,
     mut value: impl FnMut(&Value) -> Result<T, String>,
-) -> Vec<(RegisterPattern, T)> {
+) -> Vec<(R, T)> {
     let Some(node) = section.table.get(key) else { return Vec::new() };
     let Value::Table(table) = &node.value else {
         let message =
@@ -157,10 +169,10 @@ fn by_register<T>(
     };
     let mut all = Vec::new();
     for (code, node) in table.iter() {
-        match (code.parse(), value(&node.value)) {
-            (Ok(pattern), Ok(value)) => all.push((pattern, value)),
-            (pattern, value) => {
-                for message in [pattern.err(), value.err()].into_iter().flatten() {
+        match (code.parse::<R>().map_err(|error| error.to_string()), value(&node.value)) {
+            (Ok(register), Ok(value)) => all.push((register, value)),
+            (register, value) => {
+                for message in [register.err(), value.err()].into_iter().flatten() {
                     section.problem(key, format!("`{code}`: {message}"), None);
                 }
             }

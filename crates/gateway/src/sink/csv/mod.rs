@@ -2,23 +2,22 @@
 mod month_file;
 mod row;
 
+use super::sample::Sample;
 use crate::config::CsvSetup;
-use metergate_reading::Reading;
 use month_file::{Limits, MonthFile};
 use row::Format;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Writes the monthly files of the meters that a sink gets.
 ///
 /// One meter writes into the folder itself; of several, each has a folder of its own named after it, since the
 /// columns have no place for a name.
 ///
-/// Each line is handed to the system in one piece at once, so a crash of the gateway costs none; the system is told
-/// to write to the disk once a minute ([`SYNC_INTERVAL`]), so a power cut costs at most the lines of that minute.
+/// The lines of a batch are on the disk before the batch counts as delivered; the store commits once a minute, so
+/// that is one page a minute or 0.5 M page writes a year, which any SD card bears.
 #[derive(Debug)]
 pub(crate) struct Csv {
     directory: PathBuf,
@@ -27,11 +26,7 @@ pub(crate) struct Csv {
     limits: Limits,
     zone: jiff::tz::TimeZone,
     files: HashMap<Arc<str>, MonthFile>,
-    sync_at: Option<Instant>,
 }
-
-/// Between two writes to the disk: one page a minute is 0.5 M page writes a year, which any SD card bears.
-const SYNC_INTERVAL: Duration = Duration::from_secs(60);
 
 const MIB: u64 = 1 << 20;
 
@@ -48,7 +43,6 @@ impl Csv {
             },
             zone,
             files: HashMap::new(),
-            sync_at: None,
         }
     }
 
@@ -57,13 +51,14 @@ impl Csv {
     /// # Errors
     /// What the system says. The line is not written, not even half of it once the file works again; deliver the
     /// same reading later.
-    pub(crate) fn deliver(&mut self, meter: &Arc<str>, reading: &Reading) -> io::Result<()> {
-        let Some(mut row) = row::row(reading, self.format, &self.zone) else { return Ok(()) };
+    pub(crate) fn deliver(&mut self, sample: &Sample) -> io::Result<()> {
+        let meter = &sample.meter;
+        let Some(mut row) = row::row(sample, self.format, &self.zone) else { return Ok(()) };
         let directory = if self.one_meter { self.directory.clone() } else { self.directory.join(&**meter) };
         // A file that has begun without the further column goes on without it until the month is over.
         if let Some(open) = self.files.get(meter).filter(|file| file.takes(row.month)) {
             if open.format() != self.format {
-                row = row::row(reading, open.format(), &self.zone).unwrap_or(row);
+                row = row::row(sample, open.format(), &self.zone).unwrap_or(row);
             }
         } else {
             if let Some(mut old) = self.files.remove(meter) {
@@ -71,7 +66,7 @@ impl Csv {
             }
             let open = MonthFile::open(&directory, row.month, self.format, self.limits)?;
             if open.format() != self.format {
-                row = row::row(reading, open.format(), &self.zone).unwrap_or(row);
+                row = row::row(sample, open.format(), &self.zone).unwrap_or(row);
             }
             self.files.insert(Arc::clone(meter), open);
         }
@@ -81,13 +76,12 @@ impl Csv {
             self.files.remove(meter);
             return Err(error);
         }
-        self.sync_at.get_or_insert_with(|| Instant::now() + SYNC_INTERVAL);
         Ok(())
     }
 
-    /// When [`sync`](Self::sync) is due.
-    pub(crate) fn sync_at(&self) -> Option<Instant> {
-        self.sync_at
+    /// Closes all files: after an error nobody knows what of the last lines is there until they are opened again.
+    pub(crate) fn close(&mut self) {
+        self.files.clear();
     }
 
     /// Writes everything to the disk.
@@ -95,7 +89,6 @@ impl Csv {
     /// # Errors
     /// What the system says.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        self.sync_at = None;
         self.files.values_mut().try_for_each(MonthFile::sync)
     }
 }

@@ -1,5 +1,6 @@
 //! One file of one month: found again, repaired, appended to, and kept within its bounds.
 use super::row::{Format, HEADER, Month, UTC_COLUMN};
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -10,6 +11,9 @@ const PARTS_MAX: u16 = 999;
 
 /// The end of a file that is looked at for a torn line. The longest line is below 400 bytes.
 const TAIL_LEN: u64 = 4096;
+
+/// The end of a file whose lines are known when it is opened: more than a batch of the store.
+const KNOWN_LEN: u64 = 128 * 1024;
 
 /// An open file.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(super) struct MonthFile {
     line_end: &'static str,
     limits: Limits,
     dirty: bool,
+    /// The last lines that the file had when it was opened, until a line comes that is not among them.
+    known: HashSet<String>,
 }
 
 /// Bounds of the files in a folder, in bytes.
@@ -55,8 +61,19 @@ impl MonthFile {
                 continue;
             }
             let directory = directory.to_owned();
-            let mut open =
-                Self { file, directory, path, month, format: found, len, line_end, limits, dirty: false };
+            let known = last_lines(&file, len)?;
+            let mut open = Self {
+                file,
+                directory,
+                path,
+                month,
+                format: found,
+                len,
+                line_end,
+                limits,
+                dirty: false,
+                known,
+            };
             if len == 0 {
                 let utc = if found.utc_column { UTC_COLUMN } else { "" };
                 open.append(&format!("{HEADER}{utc}"))?;
@@ -77,8 +94,13 @@ impl MonthFile {
         self.month == month && self.len < self.limits.file_len_max
     }
 
-    /// Appends a line in one piece.
+    /// Appends a line in one piece, unless the file had it among its last when it was opened: after a crash the store
+    /// gives again what it does not know to be here.
     pub(super) fn append(&mut self, line: &str) -> io::Result<()> {
+        if self.known.contains(line) {
+            return Ok(());
+        }
+        self.known = HashSet::new();
         let line = format!("{line}{}", self.line_end);
         self.file.write_all(line.as_bytes())?;
         self.len += line.len() as u64;
@@ -170,6 +192,15 @@ fn repair(file: &mut File, path: &Path) -> io::Result<u64> {
         file.sync_data()?;
     }
     Ok(end)
+}
+
+/// The last lines of a file, without their ends and without the first, which may be cut.
+fn last_lines(file: &File, len: u64) -> io::Result<HashSet<String>> {
+    let from = len.saturating_sub(KNOWN_LEN);
+    let mut tail = vec![0; usize::try_from(len - from).unwrap_or(0)];
+    file.read_exact_at(&mut tail, from)?;
+    let text = String::from_utf8_lossy(&tail);
+    Ok(text.lines().skip(1).map(ToOwned::to_owned).collect())
 }
 
 /// The columns a file was begun with, if they are ours, and its line end.

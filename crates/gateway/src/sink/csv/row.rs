@@ -1,5 +1,6 @@
 //! One line of the monthly file: from a reading to text, exactly.
-use metergate_reading::{DateTime, Number, ObisCode, Reading, Trust, Unit};
+use crate::sink::sample::Sample;
+use metergate_reading::{DateTime, Number, ObisCode, Trust, Unit};
 
 /// The columns, byte for byte as the tables and scripts of esp-smartmeter users expect them.
 ///
@@ -66,15 +67,15 @@ const COLUMNS: [Column; 11] = [
     column([2, 8, 0], 0, WATT_HOUR),
 ];
 
-/// The line of a reading in a time zone for meters that send no time; `None` when it holds nothing for any column, or
+/// The line of a sample in a time zone for meters that send no time; `None` when it holds nothing for any column, or
 /// nobody knows what time it is.
-pub(super) fn row(reading: &Reading, format: Format, zone: &jiff::tz::TimeZone) -> Option<Row> {
-    let mut numbers = COLUMNS.map(|column| number(reading, &column));
-    split_net_power(reading, &mut numbers);
+pub(super) fn row(sample: &Sample, format: Format, zone: &jiff::tz::TimeZone) -> Option<Row> {
+    let mut numbers = COLUMNS.map(|column| number(sample, &column));
+    split_net_power(sample, &mut numbers);
     if numbers.iter().all(Option::is_none) {
         return None;
     }
-    let local = local_time(reading, zone)?;
+    let local = local_time(sample, zone)?;
     let (date, time) = (local.date()?, local.time()?);
     let mut text = format!(
         "{:02}.{:02}.{:04} {:02}:{:02}:{:02}",
@@ -96,34 +97,35 @@ pub(super) fn row(reading: &Reading, format: Format, zone: &jiff::tz::TimeZone) 
     text.push_str(";;;");
     if format.utc_column {
         text.push(';');
-        text.push_str(&utc(reading)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        text.push_str(&utc(sample)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     }
     Some(Row { month: Month { year: date.year(), month: date.month() }, text })
 }
 
 /// The first register of electricity (A = 1), any channel, current value (F = 255), whose unit fits.
-fn number(reading: &Reading, column: &Column) -> Option<Number> {
+fn number(sample: &Sample, column: &Column) -> Option<Number> {
     let fits = |obis: ObisCode| {
         let [a, _, c, d, e, f] = obis.bytes();
         a == 1 && f == 255 && [c, d, e] == column.group
     };
-    let register = reading.registers.iter().find(|register| register.obis.is_some_and(fits))?;
+    let point =
+        sample.points.iter().find(|point| !point.derived && point.register.obis().is_some_and(fits))?;
     let unit_fits = match column.unit {
-        Some(unit) => register.unit == Some(unit),
+        Some(unit) => point.unit == Some(unit),
         // A power factor is a bare number.
-        None => register.unit.is_none(),
+        None => point.unit.is_none(),
     };
-    register.number().filter(|_| unit_fits)
+    point.base_number().filter(|_| unit_fits)
 }
 
 /// Many meters send one signed power, 16.7.0, in place of two: it fills the column of its sign.
 ///
 /// The other column stays empty. The meter did not send a 0 there.
-fn split_net_power(reading: &Reading, numbers: &mut [Option<Number>; 11]) {
+fn split_net_power(sample: &Sample, numbers: &mut [Option<Number>; 11]) {
     if numbers[P_ZU].is_some() || numbers[P_AB].is_some() {
         return;
     }
-    let Some(net) = number(reading, &column([16, 7, 0], 1, WATT)) else { return };
+    let Some(net) = number(sample, &column([16, 7, 0], 1, WATT)) else { return };
     match net.mantissa().checked_neg().filter(|_| net.mantissa() < 0) {
         Some(fed_in) => numbers[P_AB] = Number::with_exponent(fed_in, net.exponent()),
         None if net.mantissa() >= 0 => numbers[P_ZU] = Some(net),
@@ -132,27 +134,29 @@ fn split_net_power(reading: &Reading, numbers: &mut [Option<Number>; 11]) {
 }
 
 /// The meter's own local time, as sent; else the host's in the given zone.
-fn local_time(reading: &Reading, zone: &jiff::tz::TimeZone) -> Option<DateTime> {
-    if let Some(time) = reading.time.filter(|time| time.date().is_some() && time.time().is_some()) {
-        return Some(time);
-    }
-    let received = received(reading)?;
-    let offset = zone.to_offset(received).seconds();
-    DateTime::from_unix_seconds(received.as_second() + i64::from(offset))
+fn local_time(sample: &Sample, zone: &jiff::tz::TimeZone) -> Option<DateTime> {
+    let (unix_s, offset_s) = match sample.meter_clock_s {
+        Some(unix_s) => (unix_s, i64::from(sample.flags.meter_offset_min()) * 60),
+        None => {
+            let received = received(sample)?;
+            (received.as_second(), i64::from(zone.to_offset(received).seconds()))
+        }
+    };
+    DateTime::from_unix_seconds(unix_s.checked_add(offset_s)?)
 }
 
-fn utc(reading: &Reading) -> Option<jiff::Timestamp> {
-    match reading.time.and_then(DateTime::unix_seconds) {
+fn utc(sample: &Sample) -> Option<jiff::Timestamp> {
+    match sample.meter_clock_s {
         Some(seconds) => jiff::Timestamp::from_second(seconds).ok(),
-        None => received(reading),
+        None => received(sample),
     }
 }
 
-fn received(reading: &Reading) -> Option<jiff::Timestamp> {
-    if reading.received.trust == Trust::None {
+fn received(sample: &Sample) -> Option<jiff::Timestamp> {
+    if sample.at.trust == Trust::None {
         return None;
     }
-    jiff::Timestamp::from_millisecond(reading.received.unix_ms).ok()
+    jiff::Timestamp::from_millisecond(sample.at.unix_ms).ok()
 }
 
 /// The number with exactly so many decimals, rounded half away from zero as people do; without floating point.
@@ -181,7 +185,9 @@ fn fixed(number: Number, decimals: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use metergate_reading::{Address, AddressBuf, Date, Instant, Register, RegisterBuf, Time, Value};
+    use crate::sink::sample::Point;
+    use crate::store::RowFlags;
+    use metergate_reading::Instant;
 
     const COMMA: Format = Format { utc_column: false, decimal_comma: true };
 
@@ -189,27 +195,32 @@ mod tests {
         jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
     }
 
-    fn register(code: &str, mantissa: i64, scaler: i8, unit: Option<Unit>) -> RegisterBuf {
-        let mut register = Register::new(Address::Obis, Value::Number(Number::new(mantissa, scaler)));
-        register.obis = Some(code.parse().unwrap());
-        register.unit = unit;
-        RegisterBuf::from(register)
+    fn register(code: &str, mantissa: i64, scaler: i8, unit: Option<Unit>) -> Point {
+        Point {
+            register: code.parse().unwrap(),
+            name: None,
+            number: Number::new(mantissa, scaler),
+            unit,
+            prefix: 0,
+            derived: false,
+        }
     }
 
     /// 2023-08-16 15:19:31 UTC.
     const RECEIVED: Instant = Instant { unix_ms: 1_692_199_171_000, trust: Trust::HostSynchronised };
 
-    fn reading(time: Option<DateTime>, registers: Vec<RegisterBuf>) -> Reading {
-        Reading { meter: None, time, received: RECEIVED, registers }
+    fn reading(meter_clock_s: Option<i64>, points: Vec<Point>) -> Sample {
+        let flags = RowFlags::default().with_meter_offset(60);
+        Sample { meter: "haus".into(), seq: 1, at: RECEIVED, meter_clock_s, flags, points }
     }
 
-    fn clock() -> DateTime {
-        let (date, time) = (Date::new(2022, 2, 4).unwrap(), Time::new(16, 43, 20, 0).unwrap());
-        DateTime::new(date, time).with_offset(60)
+    /// 2022-02-04 16:43:20 +01:00.
+    fn clock() -> i64 {
+        1_643_989_400
     }
 
     /// The real telegram of a Kaifa MA309M as published with esp-smartmeter-netznoe.
-    fn kaifa() -> Reading {
+    fn kaifa() -> Sample {
         reading(
             Some(clock()),
             vec![
@@ -252,7 +263,7 @@ mod tests {
     #[test]
     fn feed_in_fills_the_column_of_its_sign() {
         let net = |watts| reading(Some(clock()), vec![register("1-0:16.7.0", watts, -1, WATT)]);
-        let text = |reading: &Reading| row(reading, COMMA, &vienna()).unwrap().text;
+        let text = |reading: &Sample| row(reading, COMMA, &vienna()).unwrap().text;
         assert_eq!(text(&net(-13_080)), "04.02.2022 16:43:20;;;;;;;;;1308,0;;;;;");
         assert_eq!(text(&net(5)), "04.02.2022 16:43:20;;;;;;;;0,5;;;;;;");
     }
@@ -275,7 +286,7 @@ mod tests {
             row(&silent, format, &vienna()).unwrap().text,
             "16.08.2023 17:19:31;;;;;;;;;;1;;;;;2023-08-16T15:19:31Z"
         );
-        let nobody = Reading { received: Instant { trust: Trust::None, ..RECEIVED }, ..silent };
+        let nobody = Sample { at: Instant { trust: Trust::None, ..RECEIVED }, ..silent };
         assert_eq!(row(&nobody, format, &vienna()), None);
     }
 
@@ -302,9 +313,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_by_position_alone_fills_no_column() {
+    fn a_register_without_a_code_or_that_nobody_sent_fills_no_column() {
         let mut bare = register("1-0:1.8.0", 1, 0, WATT_HOUR);
-        (bare.obis, bare.address) = (None, AddressBuf::Position(3));
-        assert_eq!(row(&reading(Some(clock()), vec![bare]), COMMA, &vienna()), None);
+        bare.register = "position:3".parse().unwrap();
+        let derived = Point { derived: true, ..register("1-0:1.7.0", 1, 0, WATT) };
+        assert_eq!(row(&reading(Some(clock()), vec![bare, derived]), COMMA, &vienna()), None);
     }
 }

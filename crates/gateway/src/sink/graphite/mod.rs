@@ -8,7 +8,6 @@
 mod name;
 mod pickle;
 
-use super::news::News;
 use super::sample::{Delivered, Entry, Step, Trouble};
 use crate::config::{GraphiteFormat, GraphiteNames, GraphiteSetup};
 use crate::net::connect::connect;
@@ -180,12 +179,6 @@ impl Graphite {
             return Err(Trouble::new(Step::Deliver, "the receiver has closed the connection"));
         }
         self.recent.push(bytes, Instant::now());
-        Ok(())
-    }
-
-    /// Has nothing to tell that does not come by way of the store.
-    #[allow(clippy::unused_async)]
-    pub(crate) async fn tell(&mut self, _news: &News) -> Result<(), Trouble> {
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! JSON by HTTP POST, in our own shape or in one that somebody else dictates.
 mod shape;
 
-use super::news::News;
 use super::sample::{Delivered, Entry, Step, Trouble};
 use crate::config::{HttpSetup, HttpShape};
 use crate::net::http::{Answer, Batches, client, post};
@@ -119,12 +118,6 @@ impl Http {
             Some(token) => answer.without(token),
             None => answer,
         }
-    }
-
-    /// Has nothing to tell that does not come by way of the store.
-    #[allow(clippy::unused_async)]
-    pub(crate) async fn tell(&mut self, _news: &News) -> Result<(), Trouble> {
-        Ok(())
     }
 
     /// Says good-bye within a moment.

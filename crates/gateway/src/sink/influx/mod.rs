@@ -1,7 +1,6 @@
 //! InfluxDB line protocol over HTTP, versions 1, 2 and 3, and the many that understand it.
 mod line;
 
-use super::news::News;
 use super::sample::{Delivered, Entry, Step, Trouble};
 use crate::config::{InfluxSetup, InfluxTarget};
 use crate::net::http::{Answer, Batches, client, post};
@@ -81,12 +80,6 @@ impl Influx {
             _ => {}
         }
         post(request).await
-    }
-
-    /// Has nothing to tell that does not come by way of the store.
-    #[allow(clippy::unused_async)]
-    pub(crate) async fn tell(&mut self, _news: &News) -> Result<(), Trouble> {
-        Ok(())
     }
 
     /// Says good-bye within a moment.

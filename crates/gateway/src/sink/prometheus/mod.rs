@@ -7,7 +7,7 @@ mod live;
 mod page;
 
 use super::news::News;
-use super::sample::{Delivered, Entry, Trouble};
+use super::sample::Trouble;
 use crate::config::PrometheusSetup;
 use crate::net::listen::Bounded;
 use axum::Router;
@@ -18,7 +18,9 @@ use axum::routing::get;
 use live::Live;
 use page::Page;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+#[cfg(test)]
+use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tokio::sync::oneshot;
@@ -28,6 +30,7 @@ use tokio::sync::oneshot;
 pub(crate) struct Prometheus {
     live: Arc<Mutex<Live>>,
     /// Where it listens.
+    #[cfg(test)]
     address: SocketAddr,
     /// Dropped, it ends the page.
     stop: Option<oneshot::Sender<()>>,
@@ -47,6 +50,7 @@ impl Prometheus {
         })?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        tracing::info!("metrics stand at http://{address}/metrics");
         let live = Arc::new(Mutex::new(Live::new(setup.stale_after, meters)));
         let page = Arc::new(Page::new(Arc::clone(&live), setup.unit_style));
         let (stop, stopped) = oneshot::channel();
@@ -56,13 +60,12 @@ impl Prometheus {
                 tracing::error!("the page of metrics has ended: {error}");
             }
         })?;
-        Ok(Self { live, address, stop: Some(stop) })
-    }
-
-    /// Has no use for what is past: Prometheus gives its own time to what it fetches.
-    #[allow(clippy::unused_async)]
-    pub(crate) async fn deliver(&mut self, batch: &[Entry]) -> Delivered {
-        Delivered::all(batch)
+        Ok(Self {
+            live,
+            #[cfg(test)]
+            address,
+            stop: Some(stop),
+        })
     }
 
     /// Tells what is new.

@@ -138,7 +138,7 @@ fn influx(keys: &Keys<'_>, place: &Place, block: &mut Block) -> Option<Receiver>
     let mut texts = vec![("url", address.url)];
     let version = match organisation {
         Some(organisation) => {
-            texts.push(("organisation", organisation.to_owned()));
+            texts.push(("org", organisation.to_owned()));
             texts.push(("bucket", database.to_owned()));
             2
         }

@@ -1,0 +1,428 @@
+//! All tasks of a gateway and the channels between them, on one screen.
+//!
+//! ```text
+//! reader of meter 1 ──┐                      ┌─ news ── sink 1 (thread) ◄─┐
+//! reader of meter 2 ──┼─ channel ── books ───┼─ news ── sink 2 (thread) ◄─┼─ committed rows
+//! reader of meter 3 ──┘    64         │      └─ news ── sink 3 (thread) ◄─┤
+//!                                     ├─ rows, quarter hours, events ── store (thread)
+//!                                     └─ status file, invocation counters, findings
+//! ```
+//!
+//! A reader waits when the channel is full; then its port's buffer fills, and that is the system's. The pipeline
+//! itself waits for nobody but a sink that gets a file ([`RunningSink::offer`]), and for the store when it reads one.
+mod book;
+mod keeper;
+mod measure;
+mod telling;
+
+use crate::clock::{self, Clock};
+use crate::config::{Gateway, TariffSetup};
+use crate::control::{self, Answer, Asked, Request};
+use crate::event::{Event, EventCode};
+use crate::plausible::{Arrival, JumpWatch, Limits};
+use crate::port::Speed;
+use crate::reader::Reader;
+use crate::shutdown::Shutdown;
+use crate::sink::{News, RunningSink, Sample};
+use crate::source;
+use crate::status::Status;
+use crate::store::{self, Budget, Recovered, RowFlags, Store, StoreSetup};
+use crate::update::{Update, What};
+use crate::watch::{self, Beginning, Heartbeats, Remedy, RunRecord};
+use book::Book;
+use keeper::Keeper;
+use metergate_reading::{Instant, Trust};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use telling::Telling;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Updates on their way from the readers: a full buffer of a port gives about as many.
+const CHANNEL_LEN: usize = 64;
+
+/// The status file is written this soon after a change.
+const STATUS_SOON: Duration = Duration::from_secs(1);
+
+/// What waits in the queues of the sinks at the end is delivered within this, or dropped and said; what is durable
+/// stays in the store.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A reader looks at its port once a second; so much longer it may wait for the pipeline, which a disk cannot hold up.
+const READER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A file is read no faster than the store takes its rows: so many may wait for a commit.
+const FILE_ROWS_MAX: usize = 4096;
+
+/// How a gateway is run.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// How much faster than life files are read; `None`: as the line was.
+    pub speed: Option<Speed>,
+    /// Forget the invocation counters of the last run.
+    pub reset_counters: bool,
+    /// Gets every update too; when it is full it misses some.
+    pub observer: Option<mpsc::Sender<Arc<Update>>>,
+}
+
+/// Runs a gateway until it is told to end, or until all its inputs have ended, or nobody takes its readings any more.
+/// Returns how everything was at the end.
+///
+/// # Errors
+/// When the invocation counters of the last run cannot be read, the store belongs to another gateway, or a sink cannot
+/// be started. What fails later does not end the gateway.
+pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::Result<Status> {
+    let clock = Clock::start();
+    let runtime = runtime_directory();
+    let keeper = Keeper::new(&gateway, &options, runtime.as_deref())?;
+    // Without a state directory the store lasts as long as the gateway.
+    let passing = gateway.state_directory.is_none().then(tempfile::tempdir).transpose()?;
+    let folder = passing.as_ref().map(tempfile::TempDir::path).or(gateway.state_directory.as_deref());
+    let (store, recovered) = open_store(&gateway, folder.unwrap_or(Path::new(".")), runtime.as_deref())?;
+    let mut reader = store.reader().map_err(io::Error::other)?;
+    let now = clock::time_of_day();
+    let mut books = HashMap::new();
+    let usual = (TariffSetup::default(), Limits::default());
+    let of_meters = gateway.meters.iter().map(|meter| (&meter.name, &meter.tariff, &meter.limits));
+    let of_sources = gateway.sources.iter().map(|source| (&source.name, &usual.0, &usual.1));
+    for (name, tariff, limits) in of_meters.chain(of_sources) {
+        let name: Arc<str> = name.as_str().into();
+        let book =
+            Book::open(Arc::clone(&name), tariff, limits, &mut reader, now).map_err(io::Error::other)?;
+        books.insert(name, book);
+    }
+    let names = gateway.meters.iter().map(|meter| &meter.name).chain(gateway.sources.iter().map(|s| &s.name));
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    let heartbeats = Heartbeats::new(clock);
+    let sinks = gateway.sinks.iter().map(|setup| RunningSink::start(setup, &names, &store, &heartbeats));
+    let sinks: Vec<RunningSink> = sinks.collect::<io::Result<_>>()?;
+
+    let (requests, asked) = mpsc::channel(1);
+    let socket = control::place(runtime.as_deref(), gateway.state_directory.as_deref());
+    match socket.as_deref().map(control::Server::open).transpose() {
+        Ok(server) => {
+            server.map(|server| tokio::spawn(server.run(requests.clone(), shutdown.clone())));
+        }
+        Err(error) => tracing::warn!("nobody can ask the gateway anything: {error}"),
+    }
+
+    let state = gateway.state_directory.as_deref();
+    let (record, beginning, recorded) =
+        RunRecord::begin(state, now, clock::boot_id(), watch::fingerprint(&gateway));
+    if let Err(error) = recorded {
+        tracing::warn!("the next start will not know how this run ended: {error}");
+    }
+    let telling = Telling::new(&gateway, &heartbeats, clock);
+    let (updates, inbox) = mpsc::channel(CHANNEL_LEN);
+    let mut readers = JoinSet::new();
+    for source in gateway.sources {
+        readers.spawn(source::run(source, clock, updates.clone(), shutdown.clone()));
+    }
+    for meter in gateway.meters {
+        let known = keeper.known(&meter);
+        let name = format!("reader {}", meter.name);
+        let speed = options.speed.unwrap_or(Speed::LIVE);
+        let reader = Reader::new(meter, known, speed, clock, updates.clone(), shutdown.clone());
+        let heartbeat = heartbeats.register(name, READER_PATIENCE, Remedy::Restart);
+        readers.spawn(reader.run(heartbeat));
+    }
+    drop(updates);
+
+    let mut pipeline = Pipeline {
+        clock,
+        keeper,
+        store,
+        reader,
+        books,
+        sinks,
+        observer: options.observer,
+        telling,
+        jumps: JumpWatch::default(),
+        undated: false,
+    };
+    pipeline.began(&beginning, &recovered);
+    pipeline.work(inbox, asked, shutdown.clone()).await;
+    drop(requests);
+    pipeline.telling.stopping();
+    // Each ends by itself when it is told, and what it must keep is kept then.
+    let _ = tokio::time::timeout(END_TIMEOUT, async { while readers.join_next().await.is_some() {} }).await;
+    readers.shutdown().await;
+    let status = pipeline.finish(shutdown.is_told()).await;
+    if let Err(error) = record.end() {
+        tracing::warn!("the next start will take this run for a crash: {error}");
+    }
+    drop(passing);
+    Ok(status)
+}
+
+/// The directory in memory that the service manager gives; of several, with colons between them, the first is ours.
+fn runtime_directory() -> Option<PathBuf> {
+    let list = std::env::var("RUNTIME_DIRECTORY").ok()?;
+    Some(PathBuf::from(list.split(':').next()?))
+}
+
+fn open_store(gateway: &Gateway, folder: &Path, runtime: Option<&Path>) -> io::Result<(Store, Recovered)> {
+    std::fs::create_dir_all(folder)?;
+    let setup = StoreSetup {
+        spool: runtime.map(|runtime| runtime.join("spool")),
+        commit_interval: gateway.store.commit_interval,
+        budget: Budget { bytes: u64::from(gateway.store.max_mib) << 20, age: gateway.store.max_age },
+        ..StoreSetup::new(folder.join(store::FILE_NAME))
+    };
+    Store::open(&setup).map_err(io::Error::other)
+}
+
+/// The task in the middle.
+#[derive(Debug)]
+struct Pipeline {
+    clock: Clock,
+    keeper: Keeper,
+    store: Store,
+    reader: store::Reader,
+    books: HashMap<Arc<str>, Book>,
+    sinks: Vec<RunningSink>,
+    observer: Option<mpsc::Sender<Arc<Update>>>,
+    telling: Telling,
+    jumps: JumpWatch,
+    /// There are rows without a time.
+    undated: bool,
+}
+
+impl Pipeline {
+    fn began(&mut self, beginning: &Beginning, recovered: &Recovered) {
+        if recovered.replayed > 0 {
+            let detail = format!("{} rows, quarter hours and events", recovered.replayed);
+            self.happened(EventCode::StoreReplayed, None, detail);
+        }
+        for (code, detail) in beginning.events() {
+            self.happened(code, None, detail);
+        }
+        self.keeper.began(beginning.clone());
+        self.telling.ready(self.books.len(), self.sinks.len());
+    }
+
+    async fn work(
+        &mut self,
+        mut inbox: mpsc::Receiver<Update>,
+        mut asked: mpsc::Receiver<Asked>,
+        mut ending: Shutdown,
+    ) {
+        let mut tick = tokio::time::interval(STATUS_SOON);
+        loop {
+            tokio::select! {
+                update = inbox.recv() => {
+                    // `None`: every reader has ended.
+                    let Some(update) = update.map(Arc::new) else { break };
+                    // A file waits for a slow sink and for the store, but not beyond the end.
+                    tokio::select! {
+                        biased;
+                        () = self.update(update) => {}
+                        () = ending.wait() => {}
+                    }
+                }
+                Some(asked) = asked.recv() => self.answer(asked),
+                _ = tick.tick() => {
+                    self.tick();
+                    let ended = !self.sinks.is_empty() && self.sinks.iter().all(RunningSink::has_ended);
+                    if ended && self.observer.is_none() {
+                        tracing::info!("nobody takes readings any more");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn update(&mut self, update: Arc<Update>) {
+        self.keeper.note(&update, self.clock.now());
+        let sample = self.enter(&update);
+        if let Some((code, detail)) = telling::events_of(&update.what) {
+            self.happened(code, Some(Arc::clone(&update.meter)), detail);
+        }
+        let live = update.live;
+        let news = Arc::new(News { update: Arc::clone(&update), sample });
+        for sink in &self.sinks {
+            sink.offer(&news).await;
+        }
+        if let Some(observer) = &self.observer {
+            let _ = observer.try_send(update);
+        }
+        if !live && self.store.health().pending > FILE_ROWS_MAX {
+            self.store.flush().await;
+        }
+    }
+
+    /// Enters a reading into the books of its meter, and returns what of it is believed.
+    fn enter(&mut self, update: &Update) -> Option<Sample> {
+        if !matches!(update.what, What::Telegram(_) | What::Reading(_)) {
+            return None;
+        }
+        let jumped = update.live.then(|| self.jumps.note(self.clock.now(), update.at.unix_ms)).flatten();
+        if let Some(ms) = jumped {
+            self.happened(EventCode::ClockJumped, None, format!("by {ms} ms against the time that passed"));
+        }
+        let host = match update.at.trust {
+            Trust::None => Instant { unix_ms: clock::since_boot_ms(), trust: Trust::None },
+            _ => update.at,
+        };
+        let arrival = Arrival {
+            host,
+            monotonic: update.live.then(|| self.clock.now()),
+            live: update.live,
+            flags: if jumped.is_some() { RowFlags::CLOCK_JUMPED } else { RowFlags::default() },
+        };
+        let book = self.books.get_mut(&update.meter)?;
+        let (sample, events) = match &update.what {
+            What::Telegram(telegram) => book.telegram(telegram, arrival, &self.store, &mut self.reader),
+            What::Reading(reading) => book.reading(reading, arrival, &self.store, &mut self.reader),
+            _ => return None,
+        };
+        self.undated |= sample.as_ref().is_some_and(|sample| sample.at.trust == Trust::None);
+        for event in events {
+            self.tell(event);
+        }
+        sample
+    }
+
+    fn tick(&mut self) {
+        let now = clock::time_of_day();
+        if self.undated && now.trust != Trust::None {
+            self.date(now);
+        }
+        let events: Vec<Event> = self.books.values_mut().filter_map(|book| book.missing(now)).collect();
+        for event in events {
+            self.tell(event);
+        }
+        for (code, about, detail) in self.telling.look(self.keeper.status(), &self.store, now) {
+            self.happened(code, about, detail);
+        }
+        for event in self.telling.due() {
+            self.store.event(event);
+        }
+        self.keeper.save(&self.sinks, self.store.health(), self.clock, false);
+    }
+
+    /// A time can be trusted for the first time: what came before gets its own.
+    fn date(&mut self, now: Instant) {
+        self.undated = false;
+        let Some(boot) = clock::boot_id() else { return };
+        let offset_ms = now.unix_ms.saturating_sub(clock::since_boot_ms());
+        // The rows go the way of all committed rows; who asked for them live has had them.
+        drop(self.store.date_rows(&boot, offset_ms));
+        self.happened(
+            EventCode::Dated,
+            None,
+            format!("the clock is right since {offset_ms} ms before the boot"),
+        );
+    }
+
+    fn answer(&mut self, Asked { request, answer }: Asked) {
+        let done = match request {
+            Request::Snapshot { meter } => self.snapshot(meter.as_deref()),
+            Request::Pause { sink } => self.pause(&sink, true),
+            Request::Resume { sink } => self.pause(&sink, false),
+            Request::UndoEpoch { epoch } => self.undo(epoch),
+        };
+        // Who asked may have gone.
+        let _ = answer.send(done.map_or_else(Answer::Refused, Answer::Done));
+    }
+
+    fn snapshot(&mut self, meter: Option<&str>) -> Result<String, String> {
+        let now = clock::time_of_day();
+        if let Some(name) = meter.filter(|&name| !self.books.contains_key(name)) {
+            let known: Vec<&str> = self.books.keys().map(|name| &**name).collect();
+            return Err(format!("there is no meter `{name}`; there are {}", known.join(", ")));
+        }
+        let mut told = Vec::new();
+        for (name, book) in
+            self.books.iter_mut().filter(|(name, _)| meter.is_none_or(|wanted| wanted == &***name))
+        {
+            told.push(if book.snapshot(now, &self.store) {
+                format!("{name}: the latest reading is kept")
+            } else {
+                format!("{name}: the next reading will be kept")
+            });
+        }
+        told.sort();
+        Ok(told.join("\n"))
+    }
+
+    fn pause(&mut self, name: &str, paused: bool) -> Result<String, String> {
+        let Some(sink) = self.sinks.iter().find(|sink| sink.name() == name) else {
+            let known: Vec<&str> = self.sinks.iter().map(RunningSink::name).collect();
+            return Err(format!("there is no sink `{name}`; there are {}", known.join(", ")));
+        };
+        sink.pause(paused);
+        let (code, told) = if paused {
+            (EventCode::SinkPaused, format!("{name}: paused; readings wait in the store"))
+        } else {
+            (EventCode::SinkResumed, format!("{name}: delivers again"))
+        };
+        self.happened(code, Some(name.into()), String::new());
+        Ok(told)
+    }
+
+    fn undo(&mut self, epoch: i64) -> Result<String, String> {
+        for book in self.books.values_mut() {
+            match book.undo(epoch, &mut self.reader, &self.store) {
+                Ok(None) => {}
+                Ok(Some(told)) => {
+                    self.happened(EventCode::ExchangeUndone, None, told.clone());
+                    return Ok(told);
+                }
+                Err(error) => return Err(format!("the store cannot be read: {error}")),
+            }
+        }
+        Err(format!("there is no epoch {epoch}; `metergate epochs` lists them"))
+    }
+
+    fn happened(&mut self, code: EventCode, about: Option<Arc<str>>, detail: String) {
+        self.tell(Event { seq: 0, at: clock::time_of_day(), code, about, detail, count: 1 });
+    }
+
+    fn tell(&mut self, event: Event) {
+        for event in self.telling.tell(event) {
+            self.store.event(event);
+        }
+    }
+
+    /// Everything that is there goes out as far as it can, and is on the disk.
+    async fn finish(mut self, told_to_end: bool) -> Status {
+        self.happened(EventCode::Stopped, None, String::new());
+        for event in self.telling.finish() {
+            self.store.event(event);
+        }
+        // A disk that hangs must not hold up the end.
+        let _ = tokio::time::timeout(END_TIMEOUT, self.store.flush()).await;
+        self.sinks.iter().for_each(RunningSink::close);
+        drain(&self.sinks, self.clock, told_to_end).await;
+        for sink in self.sinks.iter().filter(|sink| !sink.is_finished()) {
+            let waiting = sink.status().queued;
+            tracing::error!("sink `{}`: does not end; {waiting} pieces of news are dropped", sink.name());
+        }
+        let _ = tokio::time::timeout(END_TIMEOUT, self.store.flush()).await;
+        self.keeper.save(&self.sinks, self.store.health(), self.clock, true);
+        self.keeper.finish().await
+    }
+}
+
+/// Waits for the sinks: after a signal a moment, after the last file as long as they get on.
+async fn drain(sinks: &[RunningSink], clock: Clock, told_to_end: bool) {
+    let progress = || {
+        let statuses = sinks.iter().map(RunningSink::status);
+        statuses.map(|status| status.delivered + status.refused).sum::<u64>()
+    };
+    let mut before = progress();
+    let mut end = clock.at(clock.now() + END_TIMEOUT);
+    while tokio::time::Instant::now() < end && !sinks.iter().all(RunningSink::is_finished) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let now = progress();
+        if now != before && !told_to_end {
+            before = now;
+            end = clock.at(clock.now() + END_TIMEOUT);
+        }
+    }
+}
