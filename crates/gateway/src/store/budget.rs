@@ -7,7 +7,6 @@ use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
 
 /// What thinning leaves: a row a minute, so that the values of quarter hours and minutes are among what stays.
 const THINNED_MS: i64 = 60_000;
@@ -68,8 +67,12 @@ impl fmt::Display for Thinned {
 /// What stays free for others on the disk: an eighth of it, of a large one this.
 const RESERVE_MAX: u64 = 64 << 20;
 
-/// How large the file may be: the budget, or less where the disk has not so much.
-pub(super) fn room(setup: &StoreSetup) -> u64 {
+/// What the log beside the database may take; the limit of its size between commits.
+const LOG_BYTES: u64 = 8 << 20;
+
+/// How large the file may be: the budget, or less where the disk has not so much. A disk that others fill takes it
+/// down to [`Budget::BYTES_MIN`] and no further.
+fn room(setup: &StoreSetup) -> u64 {
     let budget = setup.budget.bytes.max(Budget::BYTES_MIN);
     let folder = setup.path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let Ok(disk) = rustix::fs::statvfs(folder.unwrap_or(Path::new("."))) else { return budget };
@@ -77,21 +80,20 @@ pub(super) fn room(setup: &StoreSetup) -> u64 {
     let reserve = (disk.f_blocks.saturating_mul(block) / 8).min(RESERVE_MAX);
     let free = disk.f_bavail.saturating_mul(block);
     // What the store has itself is room too.
-    budget.min(super::database::bytes(&setup.path).saturating_add(free).saturating_sub(reserve))
+    let all = super::database::bytes(&setup.path).saturating_add(free);
+    budget.min(all.saturating_sub(reserve).saturating_sub(LOG_BYTES)).max(Budget::BYTES_MIN)
 }
 
-/// Brings the store nearer to its budget; most passes find it there. `bytes` is what [`room`] says.
+/// Brings the store nearer to what [`room`] says; most passes find it there.
+///
+/// Only the budget itself takes quarter hours, and only when no detail is left: a disk that others fill does not.
 ///
 /// # Errors
 /// What SQLite says; what was done before stays done.
-pub(super) fn keep(
-    database: &mut Database,
-    bytes: u64,
-    age: Option<Duration>,
-    now_ms: i64,
-) -> Result<Thinned, StoreError> {
+pub(super) fn keep(database: &mut Database, setup: &StoreSetup, now_ms: i64) -> Result<Thinned, StoreError> {
     let mut all = Thinned::default();
-    if let Some(age) = age {
+    let bytes = room(setup);
+    if let Some(age) = setup.budget.age {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let before = now_ms.saturating_sub(age);
         for _ in 0..STEPS_MAX {
@@ -107,8 +109,14 @@ pub(super) fn keep(
         let goal = bytes - bytes / 8;
         let mut whole = whole(&database.connection)?;
         for _ in 0..STEPS_MAX {
-            let step =
+            let mut step =
                 in_transaction(database, |transaction, _| make_room(transaction, bytes / 4, &mut whole))?;
+            let budget = setup.budget.bytes.max(Budget::BYTES_MIN);
+            if step.is_nothing() && used(&database.connection)? > budget - budget / 16 {
+                step.measured = in_transaction(database, |transaction, _| {
+                    drop_measured(transaction, "true", "", [ROWS_MAX])
+                })?;
+            }
             all.add(step);
             if step.is_nothing() || used(&database.connection)? <= goal {
                 break;
@@ -167,7 +175,7 @@ fn whole(connection: &Connection) -> Result<u64, StoreError> {
 }
 
 /// One step: thins the oldest hour that is whole while more than `keep_whole` bytes are, else drops the oldest hour,
-/// else high-frequency values, else quarter hours.
+/// else high-frequency values.
 fn make_room(transaction: &Transaction<'_>, keep_whole: u64, whole: &mut u64) -> Result<Thinned, StoreError> {
     let group = |sql: &str| -> Result<Option<i64>, StoreError> {
         transaction.query_row(sql, [], |row| row.get(0)).optional().doing("reading")
@@ -181,11 +189,7 @@ fn make_room(transaction: &Transaction<'_>, keep_whole: u64, whole: &mut u64) ->
         return drop_group(transaction, group);
     }
     let high_frequency = drop_measured(transaction, HIGH_FREQUENCY, "", [ROWS_MAX])?;
-    if high_frequency > 0 {
-        return Ok(Thinned { high_frequency, ..Thinned::default() });
-    }
-    let measured = drop_measured(transaction, "true", "", [ROWS_MAX])?;
-    Ok(Thinned { measured, ..Thinned::default() })
+    Ok(Thinned { high_frequency, ..Thinned::default() })
 }
 
 /// The use cases whose values go before quarter hours.

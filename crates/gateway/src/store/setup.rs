@@ -48,7 +48,7 @@ impl Budget {
 }
 
 impl Default for Budget {
-    /// 2 GiB: ten years of one meter with 12 registers each second, a third of that for three.
+    /// 2 GiB: eighteen years of one meter with 12 registers each second, six of three.
     fn default() -> Self {
         Self { bytes: 2 << 30, age: None }
     }

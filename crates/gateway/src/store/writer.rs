@@ -246,10 +246,7 @@ impl Writer {
         let Some(database) = &mut self.database else { return };
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        let done = seal::seal(database).and_then(|_| {
-            let room = budget::room(&self.shared.setup);
-            budget::keep(database, room, self.shared.setup.budget.age, now_ms)
-        });
+        let done = seal::seal(database).and_then(|_| budget::keep(database, &self.shared.setup, now_ms));
         match done {
             Ok(thinned) => self.thinned.add(thinned),
             Err(error) => {

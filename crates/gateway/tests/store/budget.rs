@@ -1,11 +1,9 @@
 //! The file stays within its budget: detail is thinned, then dropped, and quarter hours stay.
-use crate::place::{Place, SOON, all_rows, measured, row, wait_for};
+use crate::place::{Place, SOON, all_rows, measured, noise, row, wait_for};
 use metergate_gateway::config::Stream;
 use metergate_gateway::event::EventCode;
-use metergate_gateway::store::{Budget, Column, Mark, Measured, Row, Shape, Store, StoreSetup, UseCase};
-use metergate_reading::Unit;
+use metergate_gateway::store::{Budget, Mark, Measured, Store, StoreSetup, UseCase};
 use metergate_simulator::Random;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// 2025-01-01T00:00:00Z.
@@ -13,31 +11,18 @@ const NEW_YEAR: i64 = 1_735_689_600;
 const HOURS: i64 = 365 * 24;
 const BYTES: u64 = 8 << 20;
 
-/// Registers that no compressor makes smaller, so that a year of them is quickly made.
-fn noise() -> Arc<Shape> {
-    let columns = (0..20).map(|n| Column {
-        id: format!("1-0:1.8.{n}").parse().unwrap(),
-        unit: Some(Unit::WattHour),
-        exponent: 0,
-    });
-    Arc::new(Shape(columns.collect()))
-}
-
 #[test]
 fn a_year_stays_within_the_budget_with_every_quarter_hour_in_it() {
     let place = Place::new();
     let setup = StoreSetup { budget: Budget { bytes: BYTES, age: None }, spool: None, ..place.setup() };
     let (store, _) = Store::open(&setup).unwrap();
-    let shape = noise();
     let mut random = Random::new(5);
     let mut largest = 0;
     for hour in 0..HOURS {
         let start = NEW_YEAR + hour * 3600;
         // Six telegrams in two minutes stand for the hour.
         for n in 0..6 {
-            let mantissas = (0..20).map(|_| random.below(1 << 60).cast_signed()).collect();
-            let at = row("house", (start + n * 20) * 1000, [0; 2]);
-            store.append(Row { shape: Arc::clone(&shape), mantissas, ..at });
+            store.append(noise(&mut random, (start + n * 20) * 1000));
         }
         for quarter in 0..4 {
             store.measured(measured(start + quarter * 900, 20, UseCase::Taf7LoadProfile));
@@ -62,7 +47,7 @@ fn a_year_stays_within_the_budget_with_every_quarter_hour_in_it() {
             100_000,
         )
         .unwrap();
-    assert_eq!(i64::try_from(quarters.len()).unwrap(), HOURS * 4, "no quarter hour is dropped");
+    assert_eq!(quarters.len() as u64, HOURS.unsigned_abs() * 4, "no quarter hour is dropped");
     let rows = all_rows(&store);
     let last = rows.last().unwrap().seq;
     assert_eq!(last, HOURS.unsigned_abs() * 6);
@@ -120,13 +105,10 @@ fn what_is_older_than_the_age_is_dropped_and_quarter_hours_are_not() {
 fn a_smaller_budget_makes_the_file_smaller() {
     let place = Place::new();
     let (store, _) = place.open();
-    let shape = noise();
     let mut random = Random::new(6);
     for hour in 0..260 {
         for n in 0..240 {
-            let mantissas = (0..20).map(|_| random.below(1 << 60).cast_signed()).collect();
-            let at = row("house", (NEW_YEAR + hour * 3600 + n * 15) * 1000, [0; 2]);
-            store.append(Row { shape: Arc::clone(&shape), mantissas, ..at });
+            store.append(noise(&mut random, (NEW_YEAR + hour * 3600 + n * 15) * 1000));
         }
         if hour % 8 == 7 {
             assert!(store.flush_blocking(SOON));

@@ -1,7 +1,8 @@
 //! Disks that are full, read-only or absent. Each needs limits or mounts of its own, so each runs in a child.
-use crate::place::{NOON_MS, Place, SOON, all_rows, event, measured, nth, wait_for};
+use crate::place::{NOON_MS, Place, SOON, all_rows, event, measured, noise, nth, wait_for};
 use metergate_gateway::event::EventCode;
 use metergate_gateway::store::{Mark, Measured, Quality, Row, Store, StoreSetup, UseCase};
+use metergate_simulator::Random;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -181,6 +182,52 @@ fn the_child_fills_its_file_system() {
     let report = metergate_gateway::store::check(&Path::new(disk).join("metergate.db")).unwrap();
     assert!(report.is_sound(), "{:?}", report.problems);
     println!("the file system was full, then read-only");
+}
+
+#[test]
+fn the_child_has_a_small_file_system() {
+    let Some(folder) = folder_of_child() else { return };
+    let disk = folder.join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let disk = disk.to_str().unwrap();
+    mount(&["-t", "tmpfs", "-o", "size=20m", "tmpfs", disk]);
+    let store = open_in(Path::new(disk));
+    let mut random = Random::new(43);
+    for hour in 0..500 {
+        for n in 0..240 {
+            store.append(noise(&mut random, NOON_MS + hour * 3_600_000 + n * 15_000));
+        }
+        store.measured(measured(NOON_MS / 1000 + hour * 3600, 0, UseCase::Taf7LoadProfile));
+        if hour % 4 == 3 {
+            assert!(store.flush_blocking(SOON));
+            assert_eq!(store.health().failing, None, "hour {hour}");
+        }
+    }
+    assert!(store.close(SOON));
+    let report = metergate_gateway::store::check(&Path::new(disk).join("metergate.db")).unwrap();
+    assert!(report.is_sound(), "{:?}", report.problems);
+    let meter = &report.meters[0];
+    println!("{} of {} readings are left in {} B", meter.rows, 500 * 240, report.bytes);
+    assert!(meter.rows < 500 * 240 && meter.thinned_to_ms.is_some());
+    let quarters = report.meters.iter().map(|meter| meter.quarter_hours).sum::<u64>();
+    assert_eq!(quarters, 500, "no quarter hour is dropped");
+    let free = rustix::fs::statvfs(disk).unwrap();
+    assert!(free.f_bavail * free.f_frsize >= (20 << 20) / 8, "an eighth is left for others");
+    println!("the small file system was never full");
+}
+
+#[test]
+fn row_43_a_small_file_system_never_gets_full() {
+    let place = Place::new();
+    let own_mounts = ["unshare", "--user", "--map-root-user", "--mount"];
+    let allowed = Command::new(own_mounts[0]).args(&own_mounts[1..]).arg("true").status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        eprintln!("NOT RUN: this host lets nobody mount a file system of its own (unshare --user --mount)");
+        return;
+    }
+    let output = run_child("the_child_has_a_small_file_system", &own_mounts, place.folder.path());
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("the small file system was never full"));
 }
 
 #[test]

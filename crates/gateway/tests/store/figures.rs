@@ -1,9 +1,10 @@
 //! What two days of a household cost on the disk: bytes at rest, and bytes written on the way there.
 //!
-//! Twelve registers at 1 Hz, a commit a minute, a quarter hour and its event each 900 s at once. Bytes written are
+//! Twelve registers at 1 Hz, a commit a minute, a sink's cursor in each, a quarter hour and its event each 900 s at once. Bytes written are
 //! what the kernel counts for this process (`write_bytes`: pages made dirty), and what it passed to the system
 //! (`wchar`); neither has the journal of the file system. `cargo test --test store figures -- --nocapture` prints them.
 
+use metergate_gateway::config::Stream;
 use metergate_gateway::event::{Event, EventCode};
 use metergate_gateway::store::{
     Column, Mark, Measured, Quality, Row, RowFlags, Shape, Store, StoreSetup, UseCase,
@@ -116,6 +117,8 @@ fn two_days_at_1_hz_take_at_most_half_a_byte_a_reading_and_15_gb_of_writes_a_yea
         // A commit at once for the quarter hour; then the minute begins anew.
         if second % 900 == 0 || second % 900 % 60 == 59 {
             assert!(store.flush_blocking(SOON));
+            // A sink has delivered what was committed; its cursor goes with the next commit.
+            store.set_cursor("mqtt", Stream::Readings, row.seq);
         }
     }
     assert!(store.close(SOON));

@@ -4,8 +4,9 @@ use metergate_gateway::store::{
     Column, Mark, Measured, Quality, Recovered, Row, RowFlags, Shape, Store, StoreSetup, UseCase,
 };
 use metergate_reading::{Instant, Trust, Unit};
+use metergate_simulator::Random;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// 2026-04-12T09:40:00Z.
@@ -92,6 +93,21 @@ pub(crate) fn row(meter: &str, unix_ms: i64, mantissas: [i64; 2]) -> Row {
 pub(crate) fn nth(n: i64) -> Row {
     let meter = if n % 3 == 2 { "garage" } else { "house" };
     row(meter, NOON_MS + n * 1000, [352_040_842 + n, 1_055 - n % 7])
+}
+
+/// A row of 20 registers that no compressor makes smaller, so that much is quickly made.
+pub(crate) fn noise(random: &mut Random, unix_ms: i64) -> Row {
+    static SHAPE: OnceLock<Arc<Shape>> = OnceLock::new();
+    let shape = SHAPE.get_or_init(|| {
+        let columns = (0..20).map(|n| Column {
+            id: format!("1-0:1.8.{n}").parse().unwrap(),
+            unit: Some(Unit::WattHour),
+            exponent: 0,
+        });
+        Arc::new(Shape(columns.collect()))
+    });
+    let mantissas = (0..20).map(|_| random.below(1 << 60).cast_signed()).collect();
+    Row { shape: Arc::clone(shape), mantissas, ..row("house", unix_ms, [0; 2]) }
 }
 
 pub(crate) fn measured(mark_s: i64, after_ms: i64, case: UseCase) -> Measured {
