@@ -13,6 +13,8 @@ pub struct SinkStatus {
     pub dropped: u64,
     /// News waiting.
     pub queued: usize,
+    /// The most news that ever waited at once since the start: a sink that keeps up has a handful.
+    pub queued_max: usize,
     /// Entries of the store that wait for it, by stream; empty for a sink of the live path alone.
     pub backlog: Vec<Backlog>,
     /// Entries that the receiver refused for good.

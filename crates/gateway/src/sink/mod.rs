@@ -194,7 +194,7 @@ impl RunningSink {
     pub fn status(&self) -> SinkStatus {
         let (queued, dropped) = self.queue.counts();
         let committed = *self.committed.borrow();
-        SinkStatus { queued, dropped, ..self.health.status(committed) }
+        SinkStatus { queued, queued_max: self.queue.depth_max(), dropped, ..self.health.status(committed) }
     }
 
     /// Takes no more; what waits is still delivered.

@@ -18,13 +18,15 @@ pub(crate) struct Queue<T> {
 #[derive(Debug)]
 struct State<T> {
     entries: VecDeque<T>,
+    /// The most that ever waited at once.
+    depth_max: usize,
     dropped: u64,
     closed: bool,
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = State { entries: VecDeque::new(), dropped: 0, closed: false };
+        let state = State { entries: VecDeque::new(), depth_max: 0, dropped: 0, closed: false };
         Self { state: Mutex::new(state), filled: Notify::new(), room: Notify::new(), capacity }
     }
 
@@ -44,6 +46,7 @@ impl<T> Queue<T> {
             state.dropped += 1;
         }
         state.entries.push_back(entry);
+        state.depth_max = state.depth_max.max(state.entries.len());
         self.filled.notify_one();
     }
 
@@ -112,6 +115,11 @@ impl<T> Queue<T> {
         (state.entries.len(), state.dropped)
     }
 
+    /// The most entries that ever waited at once.
+    pub(crate) fn depth_max(&self) -> usize {
+        self.lock().depth_max
+    }
+
     /// Notes entries that the sink could not deliver before the end.
     pub(crate) fn drop_rest(&self) {
         let mut state = self.lock();
@@ -133,9 +141,10 @@ mod tests {
         for entry in 1..=5 {
             queue.push(entry);
         }
-        assert_eq!(queue.counts(), (2, 3));
+        assert_eq!((queue.counts(), queue.depth_max()), ((2, 3), 2));
         assert_eq!(queue.pop().await, Some(4));
         assert_eq!(queue.pop().await, Some(5));
+        assert_eq!((queue.counts(), queue.depth_max()), ((0, 3), 2));
     }
 
     #[tokio::test]
