@@ -206,7 +206,7 @@ fn put_events<'e>(
 fn put_change(transaction: &Transaction<'_>, ids: &mut Ids<'_>, change: &Change) -> Result<(), StoreError> {
     let changed = match change {
         Change::Hold(held) => return put_held(transaction, ids, held),
-        Change::Epoch(epoch) => return put_epoch(transaction, ids, epoch),
+        Change::Epoch(epoch) | Change::ReplaceEpoch(epoch) => return put_epoch(transaction, ids, epoch),
         Change::Judge(held, judgement) => transaction.execute(
             "UPDATE held SET judgement = ?2 WHERE id = ?1",
             params![held, names::name_of(&Judgement::NAMES, *judgement)],

@@ -68,6 +68,7 @@ pub(super) enum Change {
     Hold(Held),
     Judge(i64, Judgement),
     Epoch(Epoch),
+    ReplaceEpoch(Epoch),
     UndoEpoch(i64),
     Remark(Remark),
 }
@@ -226,13 +227,15 @@ impl Queue {
     }
 
     pub(super) fn epoch(&mut self, mut epoch: Epoch) -> i64 {
-        if epoch.id == 0 {
-            self.heads.epochs = self.heads.epochs.saturating_add(1);
-            epoch.id = self.heads.epochs;
-        }
         let id = epoch.id;
+        if id != 0 {
+            self.change(Change::ReplaceEpoch(epoch));
+            return id;
+        }
+        self.heads.epochs = self.heads.epochs.saturating_add(1);
+        epoch.id = self.heads.epochs;
         self.change(Change::Epoch(epoch));
-        id
+        self.heads.epochs
     }
 
     pub(super) fn change(&mut self, change: Change) {
@@ -240,7 +243,8 @@ impl Queue {
             spool.other(|packer| match &change {
                 Change::Hold(held) => Record::pack_held(packer, held),
                 Change::Judge(held, judgement) => Record::pack_judge(packer, *held, *judgement),
-                Change::Epoch(epoch) => Record::pack_epoch(packer, epoch),
+                Change::Epoch(epoch) => Record::pack_epoch(packer, epoch, false),
+                Change::ReplaceEpoch(epoch) => Record::pack_epoch(packer, epoch, true),
                 Change::UndoEpoch(epoch) => Record::pack_undo_epoch(packer, *epoch),
                 Change::Remark(remark) => Record::pack_remark(packer, remark),
             });
@@ -248,7 +252,7 @@ impl Queue {
         // Epochs decide over totals, and a person waits for what a person decides.
         let delay = match change {
             Change::Hold(_) | Change::Remark(_) => self.interval,
-            Change::Judge(..) | Change::Epoch(_) | Change::UndoEpoch(_) => GROUP,
+            Change::Judge(..) | Change::Epoch(_) | Change::ReplaceEpoch(_) | Change::UndoEpoch(_) => GROUP,
         };
         self.batch.changes.push_back(change);
         self.added(0, delay);
@@ -332,12 +336,16 @@ impl Queue {
                 if numbered {
                     heads.epochs = epoch.id.saturating_sub(1);
                 }
-                self.epoch(epoch);
+                self.epoch(Epoch { id: 0, ..epoch });
                 true
             }
             // These name others by their numbers, which mean nothing in another database.
             Record::Judge(held, judgement) if numbered => {
                 self.change(Change::Judge(held, judgement));
+                false
+            }
+            Record::ReplaceEpoch(epoch) if numbered => {
+                self.change(Change::ReplaceEpoch(epoch));
                 false
             }
             Record::UndoEpoch(epoch) if numbered => {
@@ -352,7 +360,11 @@ impl Queue {
                 self.change(Change::Remark(remark));
                 false
             }
-            Record::Judge(..) | Record::UndoEpoch(_) | Record::Cursor(..) | Record::Form(_) => false,
+            Record::Judge(..)
+            | Record::ReplaceEpoch(_)
+            | Record::UndoEpoch(_)
+            | Record::Cursor(..)
+            | Record::Form(_) => false,
         };
         self.spool = spool;
         counts
@@ -540,7 +552,7 @@ impl Queue {
             match change {
                 Change::Hold(one) => one.id = one.id.saturating_add(held),
                 Change::Judge(id, _) => *id = id.saturating_add(held),
-                Change::Epoch(one) => one.id = one.id.saturating_add(epochs),
+                Change::Epoch(one) | Change::ReplaceEpoch(one) => one.id = one.id.saturating_add(epochs),
                 Change::UndoEpoch(id) => *id = id.saturating_add(epochs),
                 Change::Remark(_) => {}
             }

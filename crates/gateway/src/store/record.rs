@@ -24,6 +24,8 @@ pub(super) enum Record {
     Held(Held),
     Judge(i64, Judgement),
     Epoch(Epoch),
+    /// An epoch that takes the place of what was known of it.
+    ReplaceEpoch(Epoch),
     UndoEpoch(i64),
     Remark(Remark),
     Cursor(Arc<str>, Stream, u64),
@@ -88,8 +90,8 @@ impl Record {
         packer.text(names::name_of(&Judgement::NAMES, judgement));
     }
 
-    pub(super) fn pack_epoch(packer: &mut Packer, epoch: &Epoch) {
-        packer.byte(7);
+    pub(super) fn pack_epoch(packer: &mut Packer, epoch: &Epoch, replaces: bool) {
+        packer.byte(if replaces { 11 } else { 7 });
         packer.signed(epoch.id);
         packer.text(&epoch.meter);
         packer.signed(epoch.from_ms);
@@ -162,15 +164,7 @@ impl Record {
                 judgement: names::named(&Judgement::NAMES, bytes.text()?)?,
             }),
             6 => Self::Judge(bytes.signed()?, names::named(&Judgement::NAMES, bytes.text()?)?),
-            7 => Self::Epoch(Epoch {
-                id: bytes.signed()?,
-                meter: bytes.text()?.into(),
-                from_ms: bytes.signed()?,
-                identity: bytes.option(Bytes::text)?.map(Arc::from),
-                cause: names::named(&EpochCause::NAMES, bytes.text()?)?,
-                offsets: offsets(bytes)?,
-                undone: bytes.byte()? != 0,
-            }),
+            7 => Self::Epoch(epoch(bytes)?),
             8 => Self::UndoEpoch(bytes.signed()?),
             9 => Self::Remark(Remark {
                 meter: bytes.text()?.into(),
@@ -179,6 +173,7 @@ impl Record {
                 value: bytes.text()?.to_owned(),
             }),
             10 => Self::Cursor(bytes.text()?.into(), names::stream(bytes.text()?)?, bytes.number()?),
+            11 => Self::ReplaceEpoch(epoch(bytes)?),
             _ => return None,
         };
         bytes.is_empty().then_some(record)
@@ -230,6 +225,18 @@ fn number(bytes: &mut Bytes<'_>) -> Option<Number> {
     Number::with_exponent(mantissa, bytes.signed()?.try_into().ok()?)
 }
 
+fn epoch(bytes: &mut Bytes<'_>) -> Option<Epoch> {
+    Some(Epoch {
+        id: bytes.signed()?,
+        meter: bytes.text()?.into(),
+        from_ms: bytes.signed()?,
+        identity: bytes.option(Bytes::text)?.map(Arc::from),
+        cause: names::named(&EpochCause::NAMES, bytes.text()?)?,
+        offsets: offsets(bytes)?,
+        undone: bytes.byte()? != 0,
+    })
+}
+
 fn offsets(bytes: &mut Bytes<'_>) -> Option<Vec<(RegisterId, Number)>> {
     let len = bytes.number()?;
     let mut offsets = Vec::new();
@@ -238,4 +245,137 @@ fn offsets(bytes: &mut Bytes<'_>) -> Option<Vec<(RegisterId, Number)>> {
         offsets.push((bytes.text()?.parse().ok()?, number(bytes)?));
     }
     Some(offsets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Column;
+    use metergate_reading::Trust;
+    use proptest::prelude::*;
+
+    const AT: Instant = Instant { unix_ms: 1_775_986_800_000, trust: Trust::MeterDoubtful };
+
+    fn register() -> RegisterId {
+        "1-0:1.8.0*255#2".parse().unwrap()
+    }
+
+    fn a_row() -> Row {
+        let column = Column { id: register(), unit: Some(Unit::WattHour), exponent: -1 };
+        Row {
+            seq: 7,
+            meter: "house".into(),
+            at: AT,
+            meter_clock_s: Some(-5),
+            flags: RowFlags::LATE,
+            shape: Arc::new(Shape([column].into())),
+            mantissas: [i64::MIN].into(),
+        }
+    }
+
+    fn an_epoch() -> Epoch {
+        Epoch {
+            id: 3,
+            meter: "house".into(),
+            from_ms: -1,
+            identity: Some("1EMH0012345678".into()),
+            cause: EpochCause::Exchanged,
+            offsets: vec![(register(), Number::new(-7, 3))],
+            undone: true,
+        }
+    }
+
+    /// Each record with its bytes, for the one form of `a_row`.
+    fn records() -> Vec<(Record, Vec<u8>)> {
+        let row = a_row();
+        let held = Held {
+            id: 2,
+            meter: "house".into(),
+            at: AT,
+            register: register(),
+            number: Number::new(9, -2),
+            unit: None,
+            reason: HeldReason::RolledBack,
+            detail: "from 10 to 9".to_owned(),
+            judgement: Judgement::Released,
+        };
+        let event = Event {
+            seq: 4,
+            at: AT,
+            code: EventCode::Silent,
+            about: None,
+            detail: "five minutes".to_owned(),
+            count: 2,
+        };
+        let measured = Measured {
+            seq: 9,
+            case: metergate_tariff::UseCase::Taf7LoadProfile,
+            mark: Mark::from_unix_s(900),
+            quality: metergate_tariff::Quality::Late,
+            clock_doubtful: true,
+            row: row.clone(),
+        };
+        let remark =
+            Remark { meter: "house".into(), id: register(), since: AT, value: "\"text\"".to_owned() };
+        let packed = |pack: &dyn Fn(&mut Packer)| {
+            let mut packer = Packer::default();
+            pack(&mut packer);
+            packer.0
+        };
+        let form = (Arc::clone(&row.meter), Arc::clone(&row.shape));
+        vec![
+            (Record::Form(form.clone()), packed(&|packer| Record::pack_form(packer, &form))),
+            (Record::Row(row.clone()), packed(&|packer| Record::pack_row(packer, &row, 0))),
+            (
+                Record::Undated(5, "boot".into(), row.clone()),
+                packed(&|packer| Record::pack_undated(packer, 5, "boot", &row, 0)),
+            ),
+            (
+                Record::Measured(measured.clone()),
+                packed(&|packer| Record::pack_measured(packer, &measured, 0)),
+            ),
+            (Record::Event(event.clone()), packed(&|packer| Record::pack_event(packer, &event))),
+            (Record::Held(held.clone()), packed(&|packer| Record::pack_held(packer, &held))),
+            (
+                Record::Judge(2, Judgement::Rejected),
+                packed(&|packer| Record::pack_judge(packer, 2, Judgement::Rejected)),
+            ),
+            (Record::Epoch(an_epoch()), packed(&|packer| Record::pack_epoch(packer, &an_epoch(), false))),
+            (
+                Record::ReplaceEpoch(an_epoch()),
+                packed(&|packer| Record::pack_epoch(packer, &an_epoch(), true)),
+            ),
+            (Record::UndoEpoch(3), packed(&|packer| Record::pack_undo_epoch(packer, 3))),
+            (Record::Remark(remark.clone()), packed(&|packer| Record::pack_remark(packer, &remark))),
+            (
+                Record::Cursor("mqtt".into(), Stream::Events, 77),
+                packed(&|packer| Record::pack_cursor(packer, "mqtt", Stream::Events, 77)),
+            ),
+        ]
+    }
+
+    fn forms() -> Vec<Form> {
+        vec![("house".into(), a_row().shape)]
+    }
+
+    #[test]
+    fn every_record_reads_back_and_none_of_its_fronts_does() {
+        for (record, bytes) in records() {
+            assert_eq!(Record::unpack(&bytes, &forms()), Some(record.clone()));
+            for len in 0..bytes.len() {
+                assert_eq!(Record::unpack(&bytes[..len], &forms()), None, "{record:?} cut at {len}");
+            }
+            let longer = [&bytes[..], &[0]].concat();
+            assert_eq!(Record::unpack(&longer, &forms()), None);
+        }
+        // A row of a form that the file has not told.
+        assert_eq!(Record::unpack(&records()[1].1, &[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_none(kind in 0..13_u8, bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Record::unpack(&[&[kind], &bytes[..]].concat(), &forms());
+        }
+    }
 }

@@ -2,8 +2,9 @@
 use crate::place::{NOON_MS, Place, SOON, all_rows, event, measured, nth, row, wait_for};
 use metergate_gateway::config::Stream;
 use metergate_gateway::event::EventCode;
-use metergate_gateway::store::{Measured, Recovered, Row, RowFlags, Store, StoreError, UseCase};
-use metergate_reading::{Instant, Trust};
+use metergate_gateway::plausible::{Epoch, EpochCause, Held, HeldReason, Judgement};
+use metergate_gateway::store::{Measured, Recovered, Remark, Row, RowFlags, Store, StoreError, UseCase};
+use metergate_reading::{Instant, Number, RegisterId, Trust, Unit};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -258,4 +259,80 @@ fn a_cursor_outlives_the_process() {
     // What a cursor has passed is not given again, though nothing is there.
     assert_eq!(store.measured(measured(900, 0, UseCase::Taf7LoadProfile)), 10);
     assert_eq!(store.reader().unwrap().first_seq(Stream::Readings).unwrap(), Some(1));
+}
+
+#[test]
+fn epochs_held_numbers_and_remarks_survive_a_kill_as_they_were_last() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let register: RegisterId = "1-0:1.8.0".parse().unwrap();
+    let epoch = |from_ms, offset| Epoch {
+        id: 0,
+        meter: "house".into(),
+        from_ms,
+        identity: None,
+        cause: EpochCause::Exchanged,
+        offsets: vec![(register.clone(), Number::new(offset, 0))],
+        undone: false,
+    };
+    let held = Held {
+        id: 0,
+        meter: "house".into(),
+        at: nth(0).at,
+        register: register.clone(),
+        number: Number::new(9, 0),
+        unit: Some(Unit::WattHour),
+        reason: HeldReason::RolledBack,
+        detail: "from 10 to 9".to_owned(),
+        judgement: Judgement::Open,
+    };
+    let remark = |value: &str| Remark {
+        meter: "house".into(),
+        id: "1-0:96.1.0".parse().unwrap(),
+        since: nth(0).at,
+        value: value.to_owned(),
+    };
+    let first = store.epoch(epoch(1_000, 500));
+    let id = store.hold(held.clone());
+    store.remark(remark("old"));
+    assert!(store.flush_blocking(SOON));
+    // The spool has all of it too when the commit is not known to have happened.
+    let second = store.epoch(epoch(2_000, 700));
+    store.undo_epoch(first);
+    store.judge(id, Judgement::Released);
+    store.remark(remark("new"));
+    let mut copies = vec![place.crash(true)];
+    let before = place.crash(true);
+    assert!(store.flush_blocking(SOON));
+    let after = place.crash(false);
+    for ending in ["", "-wal"] {
+        let name = format!("metergate.db{ending}");
+        std::fs::copy(after.folder.path().join(&name), before.folder.path().join(&name)).unwrap();
+    }
+    copies.push(before);
+    for copy in copies {
+        let (store, _) = copy.open();
+        let mut reader = store.reader().unwrap();
+        let epochs = reader.epochs("house").unwrap();
+        assert_eq!(
+            epochs.iter().map(|epoch| (epoch.id, epoch.undone)).collect::<Vec<_>>(),
+            [(first, true), (second, false)]
+        );
+        assert_eq!(
+            epochs[1].offsets,
+            [(register.clone(), Number::new(200, 0))],
+            "the step of 500 went out once"
+        );
+        assert_eq!(reader.held("house", true).unwrap(), []);
+        assert_eq!(
+            reader.held("house", false).unwrap(),
+            [Held { id, judgement: Judgement::Released, ..held.clone() }]
+        );
+        assert_eq!(reader.remarks("house").unwrap(), [remark("new")]);
+        assert_eq!(store.epoch(epoch(3_000, 900)), second + 1, "no id is given twice");
+        // One with an id takes the place of what was known of it.
+        assert_eq!(store.epoch(Epoch { id: second, undone: true, ..epoch(2_000, 0) }), second);
+        assert!(store.flush_blocking(SOON));
+        assert_eq!(reader.epochs("house").unwrap().iter().filter(|epoch| epoch.undone).count(), 2);
+    }
 }
