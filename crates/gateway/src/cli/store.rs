@@ -3,7 +3,7 @@ pub mod export;
 
 use super::{Failure, Outcome, table};
 use crate::config;
-use crate::store::{self, MeterReport, Report, StoreError};
+use crate::store::{self, Budget, MeterReport, Report, StoreError};
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use std::io::Write;
@@ -43,15 +43,22 @@ pub struct Place {
 }
 
 impl Place {
-    fn path(&self) -> Result<PathBuf, Failure> {
+    /// The file, and how large it may be if a configuration says so.
+    fn find(&self) -> Result<(PathBuf, Option<Budget>), Failure> {
         if let Some(path) = &self.path {
-            return Ok(path.clone());
+            return Ok((path.clone(), None));
         }
-        let directory = config::load(&self.config)?.state_directory.ok_or_else(|| {
+        let gateway = config::load(&self.config)?;
+        let directory = gateway.state_directory.ok_or_else(|| {
             Failure::new("the configuration names no `state_directory`, so there is no store")
                 .with_help("`--path FILE` names one")
         })?;
-        Ok(directory.join(FILE_NAME))
+        let budget = Budget { bytes: u64::from(gateway.store.max_mib) << 20, age: gateway.store.max_age };
+        Ok((directory.join(FILE_NAME), Some(budget)))
+    }
+
+    fn path(&self) -> Result<PathBuf, Failure> {
+        Ok(self.find()?.0)
     }
 }
 
@@ -92,11 +99,18 @@ const HEAD: Style = Style::new().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
 fn check(place: &Place, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let path = place.path()?;
+    let (path, budget) = place.find()?;
     let report = store::check(&path)?;
     writeln!(out, "store    {}", path.display())?;
     let Report { schema, bytes, used, events, held, undated, .. } = &report;
     writeln!(out, "size     {}, {} of it in use, schema {schema}", megabytes(*bytes), megabytes(*used))?;
+    if let Some(budget) = budget {
+        let over =
+            if report.is_over(&budget) { ", which it is over; the gateway makes it smaller" } else { "" };
+        let age =
+            budget.age.map_or_else(String::new, |age| format!(", detail of {} days", age.as_secs() / 86_400));
+        writeln!(out, "budget   {}{age}{over}", megabytes(budget.bytes))?;
+    }
     writeln!(out, "holds    {}, {}", counted(*events, "event"), counted(*held, "number in quarantine"))?;
     if *undated > 0 {
         writeln!(out, "         {} without a time", counted(*undated, "reading"))?;

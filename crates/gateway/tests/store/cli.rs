@@ -42,6 +42,21 @@ fn a_check_tells_what_is_there_while_the_gateway_runs() {
 }
 
 #[test]
+fn the_store_of_a_configuration_is_found_with_its_budget() {
+    let place = Place::new();
+    let _store = filled(&place);
+    let config = place.folder.path().join("metergate.toml");
+    let text = format!(
+        "[default]\nstate_directory = {:?}\n[default.meter.house]\nport = \"stdin\"\n[default.store]\nmax_mib = 10\nmax_age = \"720 h\"\n",
+        place.folder.path().to_str().unwrap()
+    );
+    std::fs::write(&config, text).unwrap();
+    let (outcome, text) = metergate(&["check", "--config", config.to_str().unwrap()]);
+    assert_eq!(outcome.unwrap(), Outcome::Done);
+    assert!(text.contains("\nbudget   10.48 MB, detail of 30 days\n"), "{text}");
+}
+
+#[test]
 fn a_damaged_store_is_told_with_exit_status_1_and_the_rest_is_exported() {
     let place = Place::new();
     assert!(filled(&place).close(SOON));

@@ -278,3 +278,46 @@ fn a_store_that_cannot_be_opened_keeps_rows_until_it_can() {
     assert_eq!(rows, expected);
     assert_eq!(rows[19].at.unix_ms, NOON_MS + 19_000);
 }
+
+#[test]
+fn a_disk_that_hangs_holds_up_nobody_who_appends() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    store.append(nth(0));
+    assert!(store.flush_blocking(SOON));
+    // As long as somebody else has this, a commit of ours waits inside the database.
+    let other = rusqlite::Connection::open(place.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let seq = store.measured(measured(900, 0, UseCase::Taf7LoadProfile));
+    wait_for(|| store.health().pending == 0);
+    let begun = Instant::now();
+    for n in 1..1_000 {
+        store.append(nth(n));
+        store.health();
+    }
+    let took = begun.elapsed();
+    assert!(store.committed().borrow().measured < seq, "it hangs still");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    other.execute_batch("ROLLBACK").unwrap();
+    wait_for(|| store.committed().borrow().measured == seq);
+    assert!(store.flush_blocking(SOON));
+    assert_eq!(all_rows(&store).len(), 1_000);
+}
+
+#[test]
+fn a_spool_that_grows_large_is_committed_early() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let mut random = Random::new(4);
+    // 4 MiB of rows that the interval of 15 minutes would hold back.
+    let mut last = 0;
+    for n in 0..30_000 {
+        last = store.append(noise(&mut random, NOON_MS + n * 1000)).seq;
+        let health = store.health();
+        assert!(health.spool_bytes.unwrap() <= 8 << 20 && health.spool_failing.is_none(), "{health:?}");
+    }
+    // Nobody asks for a commit.
+    wait_for(|| store.committed().borrow().rows > 0);
+    let copy = place.crash(true);
+    assert_eq!(all_rows(&copy.open().0).len() as u64, last);
+}
