@@ -27,6 +27,7 @@ pub mod plausible;
 pub mod port;
 pub mod reader;
 pub mod recorder;
+pub mod report;
 pub mod secret;
 pub mod shutdown;
 pub mod sink;

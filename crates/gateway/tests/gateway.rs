@@ -4,7 +4,7 @@ mod support;
 
 use metergate_gateway::cli::Format;
 use metergate_gateway::config::{
-    CsvSetup, Gateway, KmpSetup, MeterSetup, Place, Selection, SinkKind, SinkSetup, StoreConfig,
+    CsvSetup, Gateway, KmpSetup, MeterSetup, Place, PriceSetup, Selection, SinkKind, SinkSetup, StoreConfig,
 };
 use metergate_gateway::pipeline::{self, Options};
 use metergate_gateway::shutdown;
@@ -37,6 +37,7 @@ fn gateway(state: &Path, meters: Vec<MeterSetup>, sinks: Vec<SinkSetup>) -> Gate
         profile: "default".to_owned(),
         state_directory: Some(state.to_owned()),
         store: StoreConfig::default(),
+        price: PriceSetup::default(),
         meters,
         sinks,
         sources: Vec::new(),

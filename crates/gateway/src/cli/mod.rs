@@ -18,6 +18,7 @@ mod journal;
 pub mod keys;
 pub mod meters;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod simulate;
 pub mod store;
@@ -81,6 +82,8 @@ pub enum Command {
     Meters(meters::Args),
     /// Show what happened: silences, refusals, failures, starts.
     Events(events::Args),
+    /// Show what was used, by days, months or years, what it cost and its CO2.
+    Report(report::Args),
     /// Check the configuration and explain what it means and where each value comes from.
     CheckConfig(check_config::Args),
     /// Make a configuration from that of another program: vzlogger, smart-meter-reader.
@@ -149,6 +152,7 @@ pub fn execute(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Detect(args) => detect::run(args, out),
         Command::Meters(args) => meters::run(args, out),
         Command::Events(args) => events::run(args, out),
+        Command::Report(args) => report::run(args, out),
         Command::CheckConfig(args) => check_config::run(args, out),
         Command::Import(args) => import::run(args, out),
         Command::Store(args) => store::run(args, out),

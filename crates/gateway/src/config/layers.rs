@@ -9,7 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Sections and keys that stand in a profile.
-pub(crate) const IN_PROFILE: &[&str] = &["meter", "sink", "source", "store", "state_directory"];
+pub(crate) const IN_PROFILE: &[&str] =
+    &["meter", "sink", "source", "store", "price", "co2", "state_directory"];
 
 /// Where the file is looked for when nobody names one.
 const FILES: &[&str] = &["metergate.toml", "/etc/metergate/metergate.toml"];

@@ -23,6 +23,7 @@ mod layout_file;
 mod meter;
 mod node;
 mod origin;
+mod price;
 mod problem;
 mod section;
 mod setup;
@@ -51,6 +52,7 @@ pub use sink::{
 pub use source::{CascadeSetup, Hte501Setup, JsonSetup, JsonValue, SourceKind, SourceSetup, W1Setup};
 pub use template::Template;
 
+pub use price::{PriceSetup, Rate, TimeOfUse};
 pub use store::StoreConfig;
 pub use tariff::TariffSetup;
 
@@ -161,6 +163,11 @@ fn gateway(
         Some(section) => store::store(&section),
         None => StoreConfig::default(),
     };
+    let price = price::price(
+        root.section("price", "a section such as `[default.price]`").as_ref(),
+        root.section("co2", "a section such as `[default.co2]`").as_ref(),
+        folder,
+    );
     // The text is looked at for its kind only: the layers have used it already.
     root.text("state_directory");
     if state_directory.is_none() && meters.iter().any(|meter| meter.key.is_some()) {
@@ -168,7 +175,7 @@ fn gateway(
             "`state_directory = \"/var/lib/metergate\"` keeps them; systemd sets one by itself".to_owned();
         root.note("state_directory", "there is none: invocation counters are forgotten at the end", help);
     }
-    Some(Gateway { profile: source.profile.clone(), state_directory, store, meters, sinks, sources })
+    Some(Gateway { profile: source.profile.clone(), state_directory, store, price, meters, sinks, sources })
 }
 
 /// What stands in a profile: meters, sinks, and little else.

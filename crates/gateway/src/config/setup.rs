@@ -20,6 +20,8 @@ pub struct Gateway {
     pub state_directory: Option<PathBuf>,
     /// How much the store keeps.
     pub store: super::StoreConfig,
+    /// What energy costs, for reports.
+    pub price: super::PriceSetup,
     /// The meters, in the order of the file.
     pub meters: Vec<MeterSetup>,
     /// The sinks, in the order of the file.

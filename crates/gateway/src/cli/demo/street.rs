@@ -2,7 +2,7 @@
 use crate::cli::Failure;
 use crate::cli::truth::Truth;
 use crate::config::{
-    Gateway, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, StoreConfig, TariffSetup,
+    Gateway, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, PriceSetup, StoreConfig, TariffSetup,
 };
 use crate::plausible::Limits;
 use metergate_meter::{Key, models};
@@ -166,6 +166,7 @@ impl Meters {
             profile: "demo".to_owned(),
             state_directory: None,
             store: StoreConfig::default(),
+            price: PriceSetup::default(),
             meters,
             sinks: Vec::new(),
             sources: Vec::new(),

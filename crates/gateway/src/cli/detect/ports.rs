@@ -5,7 +5,7 @@
 use super::{HEAD, described};
 use crate::cli::Failure;
 use crate::config::{
-    self, Gateway, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, StoreConfig, TariffSetup,
+    self, Gateway, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, PriceSetup, StoreConfig, TariffSetup,
 };
 use crate::harmless::harmless;
 use crate::pipeline::{self, Options};
@@ -157,6 +157,7 @@ async fn listen(places: &[Place], wait: Duration) -> Result<Vec<Found>, Failure>
         profile: "default".to_owned(),
         state_directory: None,
         store: StoreConfig::default(),
+        price: PriceSetup::default(),
         meters,
         sinks: Vec::new(),
         sources: Vec::new(),

@@ -1,0 +1,165 @@
+//! What a kWh costs, earns and emits in a slot, from the configuration and its files.
+use crate::config::{PriceSetup, Rate, TimeOfUse};
+use jiff::Timestamp;
+use jiff::civil;
+use jiff::tz::TimeZone;
+use metergate_reading::Number;
+use metergate_tariff::price::{PricePeriod, Prices, read_prices};
+use metergate_tariff::{Grid, LocalSlot, Mark, Run, Schedule, Slot, Weekday};
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// Longest file of prices: as many lines as it may have, each of 100 bytes, which is 40 more than the longest seen.
+const FILE_LEN_MAX: u64 = 8 << 20;
+
+/// A file of prices cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceFileError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line that is wrong, counted from 1; `None` when none could be read.
+    pub line: Option<u32>,
+    /// What was expected and what was found.
+    pub why: String,
+}
+
+impl fmt::Display for PriceFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.path.display())?;
+        self.line.iter().try_for_each(|line| write!(f, "{line}:"))?;
+        write!(f, " {}", self.why)
+    }
+}
+
+impl std::error::Error for PriceFileError {}
+
+/// Prices with their files read; what [`Report`](super::Report) calculates with.
+#[derive(Debug)]
+pub struct Rates {
+    /// The currency as it is shown.
+    pub currency: String,
+    /// The zone whose days and months count.
+    pub zone: TimeZone,
+    /// What each month costs before the first kWh.
+    pub base_per_month: Option<Number>,
+    energy: Option<Loaded>,
+    feed_in: Option<Loaded>,
+    co2: Option<Loaded>,
+}
+
+#[derive(Debug)]
+enum Loaded {
+    Fixed(Number),
+    TimeOfUse(TimeOfUse),
+    Periods(Vec<PricePeriod>),
+}
+
+impl Rates {
+    /// Reads the files that a configuration names.
+    ///
+    /// # Errors
+    /// [`PriceFileError`] when one cannot be read or a line of it is wrong.
+    pub fn load(setup: &PriceSetup) -> Result<Self, PriceFileError> {
+        let load = |rate: &Option<Rate>| rate.as_ref().map(Loaded::new).transpose();
+        Ok(Self {
+            currency: setup.currency.clone(),
+            zone: setup.zone.clone().unwrap_or_else(TimeZone::system),
+            base_per_month: setup.base_per_month,
+            energy: load(&setup.energy)?,
+            feed_in: setup.feed_in.map(Loaded::Fixed),
+            co2: load(&setup.co2)?,
+        })
+    }
+
+    pub(super) fn energy(&self) -> Option<RateView<'_>> {
+        self.energy.as_ref()?.view(&self.zone)
+    }
+
+    pub(super) fn feed_in(&self) -> Option<RateView<'_>> {
+        self.feed_in.as_ref()?.view(&self.zone)
+    }
+
+    pub(super) fn co2(&self) -> Option<RateView<'_>> {
+        self.co2.as_ref()?.view(&self.zone)
+    }
+}
+
+impl Loaded {
+    fn new(rate: &Rate) -> Result<Self, PriceFileError> {
+        Ok(match rate {
+            Rate::Fixed(price) => Self::Fixed(*price),
+            Rate::TimeOfUse(prices) => Self::TimeOfUse(prices.clone()),
+            Rate::File(path) => Self::Periods(read_file(path)?),
+        })
+    }
+
+    /// The same, ready to be asked once for each slot. Files and schedules were checked, so there always is one.
+    fn view<'a>(&'a self, zone: &'a TimeZone) -> Option<RateView<'a>> {
+        Some(match self {
+            Self::Fixed(price) => RateView::Fixed(*price),
+            Self::TimeOfUse(prices) => RateView::TimeOfUse { prices, schedule: prices.schedule()?, zone },
+            Self::Periods(periods) => RateView::Periods(Prices::new(periods).ok()?),
+        })
+    }
+}
+
+/// Says what a kWh of a slot costs.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum RateView<'a> {
+    Fixed(Number),
+    TimeOfUse { prices: &'a TimeOfUse, schedule: Schedule<'a>, zone: &'a TimeZone },
+    Periods(Prices<'a>),
+}
+
+impl RateView<'_> {
+    /// The price that holds over all of a slot; `None` when there is none, or more than one: nobody knows how the
+    /// energy lies in a slot across missing quarter hours.
+    pub(super) fn of(&self, slot: &Slot) -> Option<Number> {
+        match self {
+            Self::Fixed(price) => Some(*price),
+            Self::Periods(prices) => prices.of(slot),
+            Self::TimeOfUse { prices, schedule, zone } => {
+                let grid = Grid::QUARTER_HOUR;
+                let run = Run { first: slot.from, last: grid.previous(slot.to) };
+                let tariff = |mark| Some(schedule.tariff(local_slot(zone, mark)?));
+                let mut tariffs = grid.marks(run).map(tariff);
+                let first = tariffs.next()??;
+                tariffs.all(|other| other == Some(first)).then(|| prices.price(first))?
+            }
+        }
+    }
+}
+
+/// What the local clock shows at a mark.
+fn local_slot(zone: &TimeZone, mark: Mark) -> Option<LocalSlot> {
+    let local = zone.to_datetime(Timestamp::from_second(mark.unix_s()).ok()?);
+    let weekday = match local.date().weekday() {
+        civil::Weekday::Monday => Weekday::Monday,
+        civil::Weekday::Tuesday => Weekday::Tuesday,
+        civil::Weekday::Wednesday => Weekday::Wednesday,
+        civil::Weekday::Thursday => Weekday::Thursday,
+        civil::Weekday::Friday => Weekday::Friday,
+        civil::Weekday::Saturday => Weekday::Saturday,
+        civil::Weekday::Sunday => Weekday::Sunday,
+    };
+    let minute = u16::try_from(i32::from(local.hour()) * 60 + i32::from(local.minute())).ok()?;
+    Some(LocalSlot { weekday, minute })
+}
+
+fn read_file(path: &Path) -> Result<Vec<PricePeriod>, PriceFileError> {
+    let wrong = |why: String| PriceFileError { path: path.to_owned(), line: None, why };
+    let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let mut text = String::new();
+    file.take(FILE_LEN_MAX + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
+    if u64::try_from(text.len()).is_ok_and(|len| len > FILE_LEN_MAX) {
+        return Err(wrong(format!("it is longer than {} MiB", FILE_LEN_MAX >> 20)));
+    }
+    let line = |error: metergate_tariff::price::PriceLineError<'_>| {
+        // The place stands before the message, as in all messages about files.
+        let why = error.to_string();
+        let why = why.split_once(": ").map_or(why.as_str(), |(_, why)| why).to_owned();
+        PriceFileError { path: path.to_owned(), line: Some(error.line), why }
+    };
+    read_prices(&text).collect::<Result<_, _>>().map_err(line)
+}
