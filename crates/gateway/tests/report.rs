@@ -312,6 +312,9 @@ fn mistakes_in_prices_and_arguments_say_where_they_are() {
     assert!(message.contains("too many for one report"), "{message}");
     let message = wrong("", &["--from", "9000"]);
     assert!(message.contains("begins before it ends"), "{message}");
+    let absent = Cli::try_parse_from(["metergate", "report", "--store", "/absent.db"]).unwrap();
+    let message = execute(&absent, &mut Vec::new()).unwrap_err().to_string();
+    assert!(message.contains("there is no store here") && message.contains("`--store FILE`"), "{message}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Failure, Outcome};
 use crate::config::{self, PriceSetup};
 use crate::report::{self, Ask, By, DAYS_MAX, PriceFileError, Rates, Report, Series, first_day};
-use crate::store::{FILE_NAME, Reader};
+use crate::store::{FILE_NAME, Reader, StoreError};
 use clap::ValueEnum;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -74,7 +74,11 @@ impl From<PriceFileError> for Failure {
 /// does not take what is written.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let (path, price) = place(args)?;
-    let mut reader = Reader::open(&path)?;
+    let mut reader = Reader::open(&path).map_err(|error| match error {
+        StoreError::Absent { .. } => Failure::new(error.to_string())
+            .with_help("`metergate run` begins it in its state directory; `--store FILE` names another"),
+        error => error.into(),
+    })?;
     let rates = Rates::load(&price)?;
     let ask = ask(args, &rates, Timestamp::now())?;
     let mut reports = Vec::new();
