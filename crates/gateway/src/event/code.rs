@@ -142,7 +142,7 @@ codes! {
     HighFrequencyDropped = "tariff.high_frequency_dropped", Some(1022), Warning;
     /// The host's clock is synchronised now.
     ClockSynchronised = "clock.synchronised", None, Info;
-    /// The host's clock is not synchronised any more.
+    /// The host's clock is not synchronised.
     ClockUnsynchronised = "clock.unsynchronised", None, Warning;
     /// The host's clock jumped.
     ClockJumped = "clock.jumped", None, Warning;

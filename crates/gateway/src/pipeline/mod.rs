@@ -239,7 +239,7 @@ impl Pipeline {
     async fn update(&mut self, update: Arc<Update>) {
         self.keeper.note(&update, self.clock.now());
         let sample = self.enter(&update);
-        if let Some((code, detail)) = telling::events_of(&update.what) {
+        if let Some((code, detail)) = self.telling.event_of(&update.meter, &update.what) {
             self.happened(code, Some(Arc::clone(&update.meter)), detail);
         }
         let live = update.live;
@@ -337,14 +337,19 @@ impl Pipeline {
             return Err(format!("there is no meter `{name}`; there are {}", known.join(", ")));
         }
         let mut told = Vec::new();
+        let mut taken = Vec::new();
         for (name, book) in
             self.books.iter_mut().filter(|(name, _)| meter.is_none_or(|wanted| wanted == &***name))
         {
             told.push(if book.snapshot(now, &self.store) {
+                taken.push(Arc::clone(name));
                 format!("{name}: the latest reading is kept")
             } else {
                 format!("{name}: the next reading will be kept")
             });
+        }
+        for name in taken {
+            self.happened(EventCode::Snapshot, Some(name), String::new());
         }
         told.sort();
         Ok(told.join("\n"))

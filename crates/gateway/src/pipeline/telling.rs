@@ -8,6 +8,7 @@ use crate::update::What;
 use crate::watch::{Alarm, Heartbeat, Heartbeats, Notifier, Remedy, Supervisor, patience};
 use metergate_meter::Protocol;
 use metergate_reading::{Instant, Trust};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(super) struct Telling {
     pipeline: Heartbeat,
     synchronised: Option<bool>,
     store_failing: bool,
+    /// Ports and sources that were lost and are not back yet.
+    lost: HashSet<Arc<str>>,
 }
 
 impl Telling {
@@ -44,6 +47,7 @@ impl Telling {
             pipeline: heartbeats.register("pipeline", PIPELINE_PATIENCE, Remedy::Restart),
             synchronised: None,
             store_failing: false,
+            lost: HashSet::new(),
         }
     }
 
@@ -109,10 +113,22 @@ impl Telling {
         }
         news
     }
+
+    /// The event that an update is by itself, if it is one. A port that opens is one after it was lost, and a reading
+    /// of a source after it failed.
+    pub(super) fn event_of(&mut self, name: &Arc<str>, what: &What) -> Option<(EventCode, String)> {
+        match what {
+            What::PortLost(_) | What::SourceFailed(_) | What::SourceLoop(_) => {
+                self.lost.insert(Arc::clone(name));
+            }
+            What::PortOpened | What::Reading(_) if !self.lost.remove(name) => return None,
+            _ => {}
+        }
+        event_of(what)
+    }
 }
 
-/// The events that an update is by itself.
-pub(super) fn events_of(what: &What) -> Option<(EventCode, String)> {
+fn event_of(what: &What) -> Option<(EventCode, String)> {
     Some(match what {
         What::Rejected { rejection, .. } => (EventCode::Refused, rejection.to_string()),
         What::NoAnswer { attempts, .. } => (EventCode::NoAnswer, format!("asked {attempts} times")),
@@ -128,6 +144,7 @@ pub(super) fn events_of(what: &What) -> Option<(EventCode, String)> {
         ),
         What::SourceFailed(why) => (EventCode::SourceFailing, why.clone()),
         What::SourceLoop(why) => (EventCode::SourceLoop, why.clone()),
-        What::Telegram(_) | What::Reading(_) | What::Verdict(_) | What::Bytes | What::Ended => return None,
+        What::Reading(_) => (EventCode::SourceRecovered, String::new()),
+        What::Telegram(_) | What::Verdict(_) | What::Bytes | What::Ended => return None,
     })
 }
