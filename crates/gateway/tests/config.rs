@@ -565,6 +565,28 @@ fn the_first_example_of_each_page_loads() {
 }
 
 #[test]
+fn the_five_set_ups_of_the_readme_load() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let section = readme.split_once("## Five set-ups").unwrap().1.split_once("\n## ").unwrap().0;
+    let examples: Vec<&str> =
+        section.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert_eq!(examples.len(), 5);
+    for example in examples {
+        for profile in ["default", "t210", "kamstrup_403"] {
+            if !example.contains(&format!("[{profile}.meter")) {
+                continue;
+            }
+            let gateway = Case::new(example)
+                .profile(profile)
+                .load()
+                .unwrap_or_else(|error| panic!("{error}\n{example}"));
+            assert_eq!(gateway.meters.len(), 1, "{example}");
+            assert!(!gateway.sinks.is_empty(), "{example}");
+        }
+    }
+}
+
+#[test]
 fn a_key_in_a_file_that_everybody_reads_is_noted() {
     let explained = |mode: u32| {
         let case = Case::new("").with_file("metergate.toml", &format!("{HAUS}key = \"{KEY}\"\n"), mode);
