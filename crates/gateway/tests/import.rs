@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says by failing what went wrong")]
 use metergate_gateway::cli::Outcome;
 use metergate_gateway::cli::import::{Args, From, import};
-use metergate_gateway::config::{Gateway, IecMode, Place, SinkKind, Source, Surroundings, load_in};
+use metergate_gateway::config::{Gateway, IecMode, Place, Source, Surroundings, load_in};
 use metergate_meter::{LineSettings, Protocol};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -325,7 +325,7 @@ fn receivers_become_sections_with_all_that_they_need() {
         assert!(influx.contains(lines), "{lines}\n{influx}");
     }
     let influx = text("influx-2.conf");
-    let lines = "url = \"https://influx.example\"\nversion = 2\norganisation = \"home\"\nbucket = \"meters\"\n\
+    let lines = "url = \"https://influx.example\"\nversion = 2\norg = \"home\"\nbucket = \"meters\"\n\
                  min_interval = \"10 s\"\n";
     assert!(influx.contains(lines), "{influx}");
     let several = text("several.conf");
@@ -567,5 +567,8 @@ fn two_files_become_one_configuration() {
     let gateway = folder.load("metergate.toml", "default");
     let names: Vec<&str> = gateway.meters.iter().map(|meter| meter.name.as_str()).collect();
     assert_eq!(names, ["mtr0", "mtr0-2"]);
-    assert!(gateway.sinks.iter().any(|sink| matches!(sink.kind, SinkKind::Stdout { .. })));
+    let meters: Vec<_> =
+        gateway.sinks.iter().map(|sink| (&*sink.name, sink.selection.meters.concat())).collect();
+    let expected = [("volkszaehler", "mtr0".to_owned()), ("volkszaehler-2", "mtr0-2".to_owned())];
+    assert_eq!(meters, expected, "each channel gets the registers of its own meter");
 }

@@ -108,6 +108,7 @@ fn meaning_of_sink(kind: &SinkKind) -> String {
         SinkKind::Influx(setup) => setup.to_string(),
         SinkKind::Prometheus(setup) => setup.to_string(),
         SinkKind::SmgwLite(setup) => setup.to_string(),
+        SinkKind::Volkszaehler(setup) => setup.to_string(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the configuration means, checked: every sink has a place, every key 16 bytes.
 use super::sink::{
     GraphiteSetup, HomieSetup, HttpSetup, InfluxSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
+    VolkszaehlerSetup,
 };
 use super::source::SourceSetup;
 use metergate_meter::layout::Layout;
@@ -207,6 +208,8 @@ pub enum SinkKind {
     Prometheus(PrometheusSetup),
     /// The binary push of SMGW.Lite.
     SmgwLite(SmgwLiteSetup),
+    /// Channels of a middleware of volkszaehler.
+    Volkszaehler(VolkszaehlerSetup),
 }
 
 /// Monthly CSV files.

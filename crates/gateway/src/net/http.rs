@@ -8,7 +8,7 @@ use crate::secret::Secret;
 use crate::sink::{Delivered, Step, Trouble};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{LOCATION, RETRY_AFTER};
-use reqwest::{Client, Proxy, RequestBuilder, Response, redirect};
+use reqwest::{Client, Proxy, RequestBuilder, Response, StatusCode, redirect};
 use std::time::Duration;
 
 /// Longest wait for the answer to one request. A receiver that needs longer for a batch is given the same batch again
@@ -120,19 +120,32 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// Posts a request and says what the answer means.
 pub(crate) async fn post(request: RequestBuilder) -> Answer {
+    post_judged(request, |_, _| None).await
+}
+
+/// Posts a request to a receiver whose words count as much as its status.
+///
+/// `judge` gets the status and the beginning of the body; where it has no opinion, the status counts.
+pub(crate) async fn post_judged(
+    request: RequestBuilder,
+    judge: impl FnOnce(StatusCode, &str) -> Option<Answer>,
+) -> Answer {
     let mut response = match request.send().await {
         Ok(response) => response,
         Err(error) => return Answer::Trouble(request_trouble(error)),
     };
     let status = response.status();
+    // Read to its end, so that the connection serves again; a long answer is not worth it.
+    let said = body(&mut response).await;
+    if let Some(answer) = judge(status, &said) {
+        return answer;
+    }
     if status.is_success() {
-        // Read to its end, so that the connection serves again; a long answer is not worth it.
-        let _ = body(&mut response).await;
         return Answer::Taken;
     }
     let retry_after = retry_after(&response);
     let location = redirection(&response);
-    let said = body(&mut response).await;
+    let said = reason(&said);
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
     let reason = format!("the receiver answers {status}{said}");
     let trouble = |step, message: String| Answer::Trouble(Trouble { step, message, retry_after });
@@ -149,7 +162,7 @@ pub(crate) async fn post(request: RequestBuilder) -> Answer {
     }
 }
 
-/// The beginning of an answer on one line, harmless to print.
+/// The beginning of an answer.
 async fn body(response: &mut Response) -> String {
     let mut bytes = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -158,7 +171,11 @@ async fn body(response: &mut Response) -> String {
             break;
         }
     }
-    let text = String::from_utf8_lossy(&bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What a receiver says, shortened, on one line, harmless to print.
+pub(crate) fn reason(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let line: String = words.join(" ").chars().take(REASON_LEN_MAX).collect();
     harmless(&line).into_owned()

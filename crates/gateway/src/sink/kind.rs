@@ -10,6 +10,7 @@ use super::prometheus::Prometheus;
 use super::sample::{Delivered, Entry, Step, Trouble};
 use super::smgw_lite::SmgwLite;
 use super::stdout::Stdout;
+use super::volkszaehler::Volkszaehler;
 use crate::config::{SinkKind, Stream};
 use std::io;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(super) enum Sink {
     Influx(Box<Influx>),
     Prometheus(Box<Prometheus>),
     SmgwLite(Box<SmgwLite>),
+    Volkszaehler(Box<Volkszaehler>),
 }
 
 impl Sink {
@@ -47,6 +49,7 @@ impl Sink {
             SinkKind::Influx(setup) => Self::Influx(Box::new(Influx::new(setup, meters)?)),
             SinkKind::Prometheus(setup) => Self::Prometheus(Box::new(Prometheus::new(setup, meters)?)),
             SinkKind::SmgwLite(setup) => Self::SmgwLite(Box::new(SmgwLite::new(setup, meters)?)),
+            SinkKind::Volkszaehler(setup) => Self::Volkszaehler(Box::new(Volkszaehler::new(setup, meters)?)),
         })
     }
 
@@ -55,6 +58,7 @@ impl Sink {
         match self {
             Self::Stdout(_) | Self::Mqtt(_) | Self::Homie(_) | Self::Prometheus(_) => true,
             Self::Csv(_) | Self::Http(_) | Self::Graphite(_) | Self::Influx(_) | Self::SmgwLite(_) => false,
+            Self::Volkszaehler(_) => false,
         }
     }
 
@@ -70,6 +74,7 @@ impl Sink {
             Self::Csv(_) | Self::Mqtt(_) | Self::Http(_) | Self::Graphite(_) | Self::Influx(_) => {
                 &[Stream::Readings]
             }
+            Self::Volkszaehler(_) => &[Stream::Readings],
             // What SMGW.Lite pushes are the values of its use cases, and its log.
             Self::SmgwLite(_) => &[Stream::Measured, Stream::Events],
         }
@@ -86,6 +91,7 @@ impl Sink {
             Self::Homie(sink) => sink.tell(news).await,
             Self::Prometheus(sink) => sink.tell(news).await,
             Self::Csv(_) | Self::Http(_) | Self::Graphite(_) | Self::Influx(_) | Self::SmgwLite(_) => Ok(()),
+            Self::Volkszaehler(_) => Ok(()),
         }
     }
 
@@ -123,6 +129,7 @@ impl Sink {
             Self::Graphite(sink) => sink.deliver(batch).await,
             Self::Influx(sink) => sink.deliver(batch).await,
             Self::SmgwLite(sink) => sink.deliver(batch).await,
+            Self::Volkszaehler(sink) => sink.deliver(batch).await,
             Self::Homie(sink) => sink.deliver(batch).await,
             Self::Stdout(_) | Self::Prometheus(_) => Delivered::all(batch),
         }
@@ -139,6 +146,7 @@ impl Sink {
             Self::Influx(sink) => sink.close().await,
             Self::Prometheus(sink) => sink.close().await,
             Self::SmgwLite(sink) => sink.close().await,
+            Self::Volkszaehler(sink) => sink.close(),
         }
     }
 }

@@ -25,6 +25,7 @@ mod queue;
 mod sample;
 mod smgw_lite;
 mod stdout;
+mod volkszaehler;
 mod wanted;
 mod worker;
 

@@ -4,7 +4,7 @@ use super::tree::Place;
 
 /// Kinds of sink that metergate has. A test compares them with what the configuration accepts: when a kind arrives,
 /// it is added here and nowhere else.
-pub(super) const KINDS: &[&str] = &["stdout", "csv", "mqtt", "homie", "influx"];
+pub(super) const KINDS: &[&str] = &["stdout", "csv", "mqtt", "homie", "influx", "volkszaehler"];
 
 /// Puts the section of a kind that metergate does not have into comments.
 pub(super) fn check(kind: &str, place: &Place, block: &mut Block) {

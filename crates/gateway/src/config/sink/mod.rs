@@ -8,6 +8,7 @@ mod influx;
 mod mqtt;
 mod prometheus;
 mod smgw_lite;
+mod volkszaehler;
 
 pub use broker::{BrokerSetup, MqttVersion};
 pub use graphite::{GraphiteFormat, GraphiteNames, GraphiteSetup};
@@ -17,6 +18,7 @@ pub use influx::{InfluxSetup, InfluxTarget};
 pub use mqtt::{HomeAssistantDiscovery, MqttSetup, MqttShape};
 pub use prometheus::{PrometheusSetup, UnitStyle};
 pub use smgw_lite::SmgwLiteSetup;
+pub use volkszaehler::{Channel, VolkszaehlerSetup};
 
 use super::meter::check_name;
 use super::node::Value;
@@ -56,6 +58,7 @@ enum Kind {
     Influx,
     Prometheus,
     SmgwLite,
+    Volkszaehler,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -68,6 +71,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("influx", Kind::Influx),
     ("prometheus", Kind::Prometheus),
     ("smgw_lite", Kind::SmgwLite),
+    ("volkszaehler", Kind::Volkszaehler),
 ];
 
 /// Reads a sink; `meters` are the names of meters and sources. What is wrong is noted in the section's reading, and then there is no sink.
@@ -94,8 +98,13 @@ pub(super) fn sink(name: &str, section: &Section<'_>, meters: &[&str], folder: &
         Kind::Influx => SinkKind::Influx(influx::read(section, folder)?),
         Kind::Prometheus => SinkKind::Prometheus(prometheus::read(section, folder)?),
         Kind::SmgwLite => SinkKind::SmgwLite(smgw_lite::read(section, folder)?),
+        Kind::Volkszaehler => SinkKind::Volkszaehler(volkszaehler::read(section, folder)?),
     };
-    Some(SinkSetup { name: name.to_owned(), kind, selection: selection(section, meters) })
+    let selection = selection(section, meters);
+    if matches!(kind, SinkKind::Volkszaehler(_)) {
+        volkszaehler::check_meters(section, &selection, meters);
+    }
+    Some(SinkSetup { name: name.to_owned(), kind, selection })
 }
 
 fn selection(section: &Section<'_>, meters: &[&str]) -> Selection {

@@ -12,6 +12,8 @@ pub(super) struct Origin<'a> {
     pub(super) meter: &'a str,
     /// `aggtime` of its meter.
     pub(super) gathered_s: Option<i64>,
+    /// Its protocol prints numbers with units, which vzlogger passed on as they stand there.
+    pub(super) prints_units: bool,
 }
 
 /// What no receiver gets.
@@ -71,6 +73,10 @@ pub(super) fn read(
     keys.lose(LOST, &mut block);
     keys.own_way(&[("scaler", "values carry their unit")], &mut block);
     keys.rest(&mut block);
+    if receiver.is_some() && origin.prints_units {
+        let kept = "`units = [\"kWh\", \"kW\"]` keeps kWh and kW";
+        block.lost(place, format!("the unit that the meter prints: numbers are sent in Wh and W; {kept}"));
+    }
     match receiver {
         Some(receiver) => receivers.add(receiver, place, origin, register, uuid, block.lines),
         None => meter.lines.append(&mut block.lines),

@@ -82,8 +82,10 @@ fn one_meter(
     keys.rest(&mut block);
     check_port(&node.place, &mut block, ports);
     if block.off.is_none() {
+        let prints_units = block.value("protocol").is_some_and(|protocol| protocol != "\"sml\"");
         for (table, place) in channels {
-            channel::read(table, place, &Origin { meter: &name, gathered_s }, &mut block, receivers);
+            let origin = Origin { meter: &name, gathered_s, prints_units };
+            channel::read(table, place, &origin, &mut block, receivers);
         }
     } else if !channels.is_empty() {
         block.remark(format!("Its channels ({}) are not in the sinks below.", channels.len()));
