@@ -109,6 +109,7 @@ fn meaning_of_sink(kind: &SinkKind) -> String {
         SinkKind::Prometheus(setup) => setup.to_string(),
         SinkKind::SmgwLite(setup) => setup.to_string(),
         SinkKind::Volkszaehler(setup) => setup.to_string(),
+        SinkKind::Loki(setup) => setup.to_string(),
     }
 }
 

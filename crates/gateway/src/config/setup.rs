@@ -1,6 +1,6 @@
 //! What the configuration means, checked: every sink has a place, every key 16 bytes.
 use super::sink::{
-    GraphiteSetup, HomieSetup, HttpSetup, InfluxSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
+    GraphiteSetup, HomieSetup, HttpSetup, InfluxSetup, LokiSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
     VolkszaehlerSetup,
 };
 use super::source::SourceSetup;
@@ -210,6 +210,8 @@ pub enum SinkKind {
     SmgwLite(SmgwLiteSetup),
     /// Channels of a middleware of volkszaehler.
     Volkszaehler(VolkszaehlerSetup),
+    /// Events for Grafana Loki.
+    Loki(LokiSetup),
 }
 
 /// Monthly CSV files.

@@ -4,6 +4,7 @@ use super::graphite::Graphite;
 use super::homie::Homie;
 use super::http::Http;
 use super::influx::Influx;
+use super::loki::Loki;
 use super::mqtt::Mqtt;
 use super::news::News;
 use super::prometheus::Prometheus;
@@ -29,6 +30,7 @@ pub(super) enum Sink {
     Prometheus(Box<Prometheus>),
     SmgwLite(Box<SmgwLite>),
     Volkszaehler(Box<Volkszaehler>),
+    Loki(Box<Loki>),
 }
 
 impl Sink {
@@ -50,6 +52,7 @@ impl Sink {
             SinkKind::Prometheus(setup) => Self::Prometheus(Box::new(Prometheus::new(setup, meters)?)),
             SinkKind::SmgwLite(setup) => Self::SmgwLite(Box::new(SmgwLite::new(setup, meters)?)),
             SinkKind::Volkszaehler(setup) => Self::Volkszaehler(Box::new(Volkszaehler::new(setup, meters)?)),
+            SinkKind::Loki(setup) => Self::Loki(Box::new(Loki::new(setup))),
         })
     }
 
@@ -58,7 +61,7 @@ impl Sink {
         match self {
             Self::Stdout(_) | Self::Mqtt(_) | Self::Homie(_) | Self::Prometheus(_) => true,
             Self::Csv(_) | Self::Http(_) | Self::Graphite(_) | Self::Influx(_) | Self::SmgwLite(_) => false,
-            Self::Volkszaehler(_) => false,
+            Self::Volkszaehler(_) | Self::Loki(_) => false,
         }
     }
 
@@ -75,6 +78,7 @@ impl Sink {
                 &[Stream::Readings]
             }
             Self::Volkszaehler(_) => &[Stream::Readings],
+            Self::Loki(_) => &[Stream::Events],
             // What SMGW.Lite pushes are the values of its use cases, and its log.
             Self::SmgwLite(_) => &[Stream::Measured, Stream::Events],
         }
@@ -91,7 +95,7 @@ impl Sink {
             Self::Homie(sink) => sink.tell(news).await,
             Self::Prometheus(sink) => sink.tell(news).await,
             Self::Csv(_) | Self::Http(_) | Self::Graphite(_) | Self::Influx(_) | Self::SmgwLite(_) => Ok(()),
-            Self::Volkszaehler(_) => Ok(()),
+            Self::Volkszaehler(_) | Self::Loki(_) => Ok(()),
         }
     }
 
@@ -130,6 +134,7 @@ impl Sink {
             Self::Influx(sink) => sink.deliver(batch).await,
             Self::SmgwLite(sink) => sink.deliver(batch).await,
             Self::Volkszaehler(sink) => sink.deliver(batch).await,
+            Self::Loki(sink) => sink.deliver(batch).await,
             Self::Homie(sink) => sink.deliver(batch).await,
             Self::Stdout(_) | Self::Prometheus(_) => Delivered::all(batch),
         }
@@ -147,6 +152,7 @@ impl Sink {
             Self::Prometheus(sink) => sink.close().await,
             Self::SmgwLite(sink) => sink.close().await,
             Self::Volkszaehler(sink) => sink.close(),
+            Self::Loki(sink) => sink.close(),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod homie;
 mod http;
 mod influx;
 mod kind;
+mod loki;
 pub mod mqtt;
 mod news;
 mod prometheus;

@@ -5,6 +5,7 @@ mod graphite;
 mod homie;
 mod http;
 mod influx;
+mod loki;
 mod mqtt;
 mod prometheus;
 mod smgw_lite;
@@ -15,6 +16,7 @@ pub use graphite::{GraphiteFormat, GraphiteNames, GraphiteSetup};
 pub use homie::HomieSetup;
 pub use http::{HttpSetup, HttpShape};
 pub use influx::{InfluxSetup, InfluxTarget};
+pub use loki::LokiSetup;
 pub use mqtt::{HomeAssistantDiscovery, MqttSetup, MqttShape};
 pub use prometheus::{PrometheusSetup, UnitStyle};
 pub use smgw_lite::SmgwLiteSetup;
@@ -59,6 +61,7 @@ enum Kind {
     Prometheus,
     SmgwLite,
     Volkszaehler,
+    Loki,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -72,6 +75,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("prometheus", Kind::Prometheus),
     ("smgw_lite", Kind::SmgwLite),
     ("volkszaehler", Kind::Volkszaehler),
+    ("loki", Kind::Loki),
 ];
 
 /// Reads a sink; `meters` are the names of meters and sources. What is wrong is noted in the section's reading, and then there is no sink.
@@ -99,6 +103,7 @@ pub(super) fn sink(name: &str, section: &Section<'_>, meters: &[&str], folder: &
         Kind::Prometheus => SinkKind::Prometheus(prometheus::read(section, folder)?),
         Kind::SmgwLite => SinkKind::SmgwLite(smgw_lite::read(section, folder)?),
         Kind::Volkszaehler => SinkKind::Volkszaehler(volkszaehler::read(section, folder)?),
+        Kind::Loki => SinkKind::Loki(loki::read(section, folder)?),
     };
     let selection = selection(section, meters);
     if matches!(kind, SinkKind::Volkszaehler(_)) {
