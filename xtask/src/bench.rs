@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: instructions to decode one telegram, each with its gate and the figures of others.
+//! `cargo xtask bench`: instructions to decode one telegram, each with its gate and the figures of others; then what
+//! the optimised gateway takes of a machine, and how fast it catches up.
 //!
 //! Instructions are counted, not time: the count is the same on a busy machine. Callgrind runs each row with few and
 //! with more passes; the difference is what one pass costs, free of start-up. It emulates a processor with AES-NI.
@@ -66,6 +67,27 @@ const GATES: &[Gate] = &[
 ];
 
 const PASSES: (u64, u64) = (10, 110);
+
+/// Everything that is measured.
+pub(crate) fn all(place: &Place) -> Result<Outcome> {
+    let outcome = check(place)?;
+    gateway(place)?;
+    Ok(outcome)
+}
+
+/// What the gateway writes, takes and delivers, one after the other: they share a processor and a disk. Each prints its
+/// figures and fails over its bar. What is measured is the program as it is shipped, not one with the features of tests.
+fn gateway(place: &Place) -> Result<()> {
+    run(&mut cargo_in(place, &["build", "--release", "--quiet", "--package", "metergate-gateway"]))?;
+    let program = place.target.join("release/metergate");
+    for [test, which] in [["store", "figures::"], ["numbers", "--ignored"]] {
+        let words =
+            ["test", "--quiet", "--package", "metergate-gateway", "--test", test, "--", "--nocapture"];
+        let mut command = cargo_in(place, &words);
+        run(command.args(["--test-threads=1", which]).env("PROGRAM", &program))?;
+    }
+    Ok(())
+}
 
 /// Builds the bench and compares every row with its gate.
 pub(crate) fn check(place: &Place) -> Result<Outcome> {
