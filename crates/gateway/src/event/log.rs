@@ -48,7 +48,7 @@ impl Happened {
 ///
 /// What happens for the first time is told at once. Of codes that a fault can repeat
 /// ([`EventCode::is_counted`]) the same about the same is then counted, and told once with its count: before the next
-/// other event about it, or when [`WINDOW_MIN`] is over, which becomes [`WINDOW_MAX`] while the fault goes on.
+/// other event about it, or when `WINDOW_MIN` is over, which becomes `WINDOW_MAX` while the fault goes on.
 /// Nothing is lost but the details between.
 ///
 /// The events that come out have the number 0: the store gives them theirs.

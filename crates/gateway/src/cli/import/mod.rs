@@ -1,7 +1,7 @@
 //! `metergate import`: makes a configuration from that of another program.
 //!
-//! A file becomes a [`tree`], in which each value knows its line; a reader of its program turns the tree into a
-//! [`draft`]; the draft becomes [`text`]. What cannot be carried over is never dropped: it stands as a comment where
+//! A file becomes a `tree`, in which each value knows its line; a reader of its program turns the tree into a
+//! `draft`; the draft becomes `text`. What cannot be carried over is never dropped: it stands as a comment where
 //! it would belong, and on standard error.
 mod address;
 mod draft;
