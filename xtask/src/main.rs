@@ -14,6 +14,7 @@ mod fuzz;
 mod package;
 mod place;
 mod shell;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -35,6 +36,7 @@ Tasks of this workspace.
   cargo xtask bench               instructions to decode one telegram, beside their gates and the figures of others;
                                   then disk, memory, start, processor and catching up of the gateway (five minutes)
   cargo xtask fuzz [--seconds N]  every decoder under random input, N seconds each (30)
+  cargo xtask soak [--rounds N]   gateway and broker killed N times (500), and a day of faults; `--seed N` repeats it
   cargo xtask deny                licences, bans, sources and advisories of all dependencies
   cargo xtask bare-metal          build for the microcontroller target and run it in an emulator
   cargo xtask man                 the manual pages
@@ -80,6 +82,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "corpus" => return alone(corpus::check),
         "bench" => return alone(bench::all),
         "fuzz" => return fuzz::command(&Place::find()?, &rest),
+        "soak" => return soak::command(&Place::find()?, &rest),
         "deny" => {
             alone(deny::rules)?;
             return alone(deny::advisories);
