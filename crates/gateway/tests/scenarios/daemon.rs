@@ -156,6 +156,11 @@ impl Place {
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
+
+    /// What it has written to standard output.
+    pub(crate) fn output(&self) -> String {
+        std::fs::read_to_string(self.path("out")).unwrap_or_default()
+    }
 }
 
 pub(crate) fn text(value: &Value) -> String {

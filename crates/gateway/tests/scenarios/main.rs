@@ -9,5 +9,6 @@ mod ports;
 mod asked;
 mod daemon;
 mod days;
+mod disk;
 mod exchange;
 mod outage;
