@@ -15,9 +15,8 @@ use metergate_simulator::{MeterKind, Simulation};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use support::{simulation, telegrams};
@@ -28,19 +27,17 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Where readings come from: one telegram after the other, each sent again until the gateway has shown it.
 ///
 /// Only a meter that repeats itself makes the sum exact: what a killed gateway had read and not yet kept is nobody's
-/// promise, and the second telegram with the same time of the meter is no second reading.
+/// promise, and the second telegram with the same time of the meter is no second reading. It comes by standard input,
+/// where the meter's clock counts before the host's.
 struct Meter {
     simulation: Simulation,
-    server: TcpListener,
-    line: Option<TcpStream>,
     /// The times of all telegrams, as the gateway must have them.
     ledger: Vec<i64>,
 }
 
 impl Meter {
     fn new() -> Self {
-        let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        Self { simulation: simulation(MeterKind::Dsmr5, Vec::new()), server, line: None, ledger: Vec::new() }
+        Self { simulation: simulation(MeterKind::Dsmr5, Vec::new()), ledger: Vec::new() }
     }
 
     fn next(&mut self) -> Vec<u8> {
@@ -48,30 +45,12 @@ impl Meter {
         self.ledger.push(self.simulation.house().now_s());
         bytes
     }
-
-    /// Sends a telegram, if the gateway listens.
-    fn send(&mut self, telegram: &[u8]) {
-        if self.line.is_none() {
-            self.server.set_nonblocking(true).unwrap();
-            let end = Instant::now() + Duration::from_secs(2);
-            while self.line.is_none() && Instant::now() < end {
-                match self.server.accept() {
-                    Ok((line, _)) => self.line = Some(line),
-                    Err(_) => std::thread::sleep(Duration::from_millis(2)),
-                }
-            }
-        }
-        if let Some(line) = &mut self.line
-            && line.write_all(telegram).is_err()
-        {
-            self.line = None;
-        }
-    }
 }
 
 /// The daemon as a process; what it says on standard output comes through a channel.
 struct Gateway {
     process: Child,
+    line: Option<ChildStdin>,
     lines: mpsc::Receiver<String>,
 }
 
@@ -81,12 +60,13 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(folder.join("metergate.toml"))
             .env("RUNTIME_DIRECTORY", folder.join("run"))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::options().create(true).append(true).open(folder.join("log")).unwrap())
             .spawn()
             .unwrap();
         let output = process.stdout.take().unwrap();
+        let line = process.stdin.take();
         let (tell, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
@@ -95,7 +75,14 @@ impl Gateway {
                 }
             }
         });
-        Self { process, lines }
+        Self { process, line, lines }
+    }
+
+    /// Sends a telegram; a gateway that was killed does not hear it.
+    fn send(&mut self, telegram: &[u8]) {
+        if self.line.as_mut().is_some_and(|line| line.write_all(telegram).is_err()) {
+            self.line = None;
+        }
     }
 
     /// Waits until a telegram has been shown, which promises that it is kept; false when the gateway is dead.
@@ -153,7 +140,7 @@ fn row_29_killed_gateways_and_brokers_lose_nothing_and_double_nothing() {
     options.set_clean_session(false);
     let witness = listen(options);
     let mut meter = Meter::new();
-    configure(folder.path(), &meter, broker.port);
+    configure(folder.path(), broker.port);
 
     let mut dice = Dice(seed);
     let mut kills = [0u64; 2];
@@ -171,11 +158,11 @@ fn row_29_killed_gateways_and_brokers_lose_nothing_and_double_nothing() {
         } else {
             // In the middle of whatever it does with the next telegram.
             let telegram = meter.next();
-            meter.send(&telegram);
+            gateway.send(&telegram);
             std::thread::sleep(Duration::from_micros(dice.roll(30_000)));
             gateway.kill();
-            meter.line = None;
             gateway = Gateway::start(folder.path());
+            gateway.send(&telegram);
             again(&mut meter, &telegram, &mut gateway, folder.path());
         }
         kills[usize::from(kills_broker)] += 1;
@@ -209,14 +196,13 @@ fn row_29_killed_gateways_and_brokers_lose_nothing_and_double_nothing() {
     assert!(times(&stored).is_subset(&truth), "seed {seed}: readings that nobody sent");
 }
 
-fn configure(folder: &Path, meter: &Meter, broker: u16) {
+fn configure(folder: &Path, broker: u16) {
     let text = format!(
         "[default]\nstate_directory = \"state\"\n\
          [default.store]\ncommit_interval = \"1 s\"\n\
-         [default.meter.haus]\nport = \"tcp://{}\"\nprotocol = \"p1\"\n\
+         [default.meter.haus]\nport = \"stdin\"\nprotocol = \"p1\"\n\
          [default.sink.screen]\nkind = \"stdout\"\nformat = \"json\"\n\
-         [default.sink.broker]\nkind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{broker}\"\nderived = false\n",
-        meter.server.local_addr().unwrap()
+         [default.sink.broker]\nkind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{broker}\"\nderived = false\n"
     );
     std::fs::write(folder.join("metergate.toml"), text).unwrap();
 }
@@ -237,7 +223,7 @@ fn listen(options: rumqttc_v4::MqttOptions) -> Arc<Listener> {
 /// The next telegram, sent until it is kept.
 fn deliver(meter: &mut Meter, gateway: &mut Gateway, folder: &Path) {
     let telegram = meter.next();
-    meter.send(&telegram);
+    gateway.send(&telegram);
     again(meter, &telegram, gateway, folder);
 }
 
@@ -251,9 +237,8 @@ fn again(meter: &mut Meter, telegram: &[u8], gateway: &mut Gateway, folder: &Pat
         assert!(Instant::now() < end, "{}", std::fs::read_to_string(folder.join("log")).unwrap());
         if gateway.process.try_wait().unwrap().is_some() {
             *gateway = Gateway::start(folder);
-            meter.line = None;
         }
-        meter.send(telegram);
+        gateway.send(telegram);
     }
 }
 
