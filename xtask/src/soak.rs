@@ -23,9 +23,9 @@ pub(crate) fn command(place: &Place, words: &[&str]) -> Result<()> {
     let tests = ["--package", "metergate-gateway", "--test", "crash", "--test", "soak"];
     let mut cargo = cargo_in(place, &["test", "--release"]);
     // The seed and the result are printed by the test.
-    cargo.args(tests).args(["--", "--nocapture"]).env("METERGATE_CRASH_ROUNDS", rounds.to_string());
+    cargo.args(tests).args(["--", "--nocapture"]).env("CRASH_TEST_ROUNDS", rounds.to_string());
     if let Some(seed) = seed {
-        cargo.env("METERGATE_CRASH_SEED", seed.to_string());
+        cargo.env("CRASH_TEST_SEED", seed.to_string());
     }
     run(&mut cargo)
 }

@@ -1,6 +1,6 @@
 //! What is left when the gateway and the broker are killed at random instants: everything, once.
 //!
-//! `METERGATE_CRASH_ROUNDS` (25) says how often, `METERGATE_CRASH_SEED` repeats a run.
+//! `CRASH_TEST_ROUNDS` (25) says how often, `CRASH_TEST_SEED` repeats a run.
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 #[path = "support/broker.rs"]
 mod broker;
@@ -129,9 +129,9 @@ type Key = (String, String, i64);
 
 #[test]
 fn row_29_killed_gateways_and_brokers_lose_nothing_and_double_nothing() {
-    let rounds = from_environment("METERGATE_CRASH_ROUNDS", 25);
+    let rounds = from_environment("CRASH_TEST_ROUNDS", 25);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let seed = from_environment("METERGATE_CRASH_SEED", u64::from(now.subsec_nanos()) | 1);
+    let seed = from_environment("CRASH_TEST_SEED", u64::from(now.subsec_nanos()) | 1);
     println!("{rounds} rounds, seed {seed}");
     let folder = tempfile::tempdir().unwrap();
     let mut broker =

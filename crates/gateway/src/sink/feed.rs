@@ -21,6 +21,8 @@ pub(super) struct Feed {
     believed: Believed,
     lanes: Vec<Lane>,
     committed: watch::Receiver<Committed>,
+    /// Readings that were gone from the store before they could be read.
+    missed: u64,
     /// Which lane is next, so that a long backlog of one does not hold up the others.
     turn: usize,
 }
@@ -90,6 +92,7 @@ impl Feed {
             believed: Believed::default(),
             lanes,
             committed,
+            missed: 0,
             turn: 0,
         };
         Ok((feed, missed))
@@ -136,6 +139,7 @@ impl Feed {
         match lane.stream {
             Stream::Readings => {
                 let rows = self.reader.rows_after(from, BATCH_LEN)?;
+                self.missed += holes(from, rows.iter().map(|row| row.seq));
                 refresh(&mut self.believed, &mut self.reader, rows.iter())?;
                 for row in &rows {
                     let sample = self.believed.sample(row, self.selection.as_printed);
@@ -191,6 +195,11 @@ impl Feed {
         self.turn += 1;
     }
 
+    /// Readings that were missed since this was asked last.
+    pub(super) fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
+    }
+
     /// How far the receiver has each stream.
     pub(super) fn cursors(&self) -> impl Iterator<Item = (Stream, u64)> {
         self.lanes.iter().map(|lane| (lane.stream, lane.cursor))
@@ -218,4 +227,24 @@ fn refresh<'a>(
         believed.set_epochs(meter, reader.epochs(meter)?);
     }
     Ok(())
+}
+
+/// How many numbers are left out after `from`. The store numbers rows without a hole, so these were dropped for space.
+fn holes(from: u64, numbers: impl Iterator<Item = u64>) -> u64 {
+    let step = |(before, holes): (u64, u64), number: u64| {
+        (number, holes + number.saturating_sub(before).saturating_sub(1))
+    };
+    numbers.fold((from, 0), step).1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::holes;
+
+    #[test]
+    fn what_the_store_dropped_is_counted() {
+        assert_eq!(holes(7, [8, 9, 10].into_iter()), 0);
+        assert_eq!(holes(7, [10, 11, 20].into_iter()), 2 + 8);
+        assert_eq!(holes(7, std::iter::empty()), 0);
+    }
 }

@@ -49,6 +49,27 @@ fn a_sink_gets_the_registers_that_it_wants() {
     assert!(only_wanted(&telegram(), &wants("16.7.0")).is_none(), "a telegram without any of them is none");
 }
 
+#[test]
+fn of_what_waits_only_the_newest_of_each_kind_is_told() {
+    let news = |what: What| {
+        let update = Update { what, ..(*telegram()).clone() };
+        Arc::new(News { update: Arc::new(update), sample: None })
+    };
+    let queue = Queue::new(8);
+    for what in [
+        What::Verdict(metergate_meter::verdict::Verdict::Ok),
+        What::NoAnswer { attempts: 1, echo: false },
+        What::Verdict(metergate_meter::verdict::Verdict::Noise),
+        What::NoAnswer { attempts: 2, echo: false },
+    ] {
+        queue.push(news(what));
+    }
+    let told = worker::newest(news(What::Ended), &queue);
+    let told: Vec<String> = told.iter().map(|news| format!("{:?}", news.update.what)).collect();
+    assert_eq!(told, ["Ended", "Verdict(Noise)", "NoAnswer { attempts: 2, echo: false }"]);
+    assert_eq!(queue.counts().0, 0);
+}
+
 /// A store and a folder for files, each in its own place.
 struct Place {
     folder: tempfile::TempDir,

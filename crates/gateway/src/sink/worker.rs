@@ -8,7 +8,6 @@ use super::sample::{Delivered, Step, Trouble};
 use super::wanted::Wanted;
 use crate::event::{Event, EventCode};
 use crate::store::Store;
-use crate::update::What;
 use crate::watch::Heartbeat;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -182,7 +181,12 @@ impl Worker {
 
     /// The news as the sink wants it, if it does.
     fn wanted(&mut self, news: &Arc<News>) -> Option<Arc<News>> {
-        let Some(telegram) = news.update.telegram() else { return Some(Arc::clone(news)) };
+        let Some(telegram) = news.update.telegram() else {
+            // A reading of a source is its numbers and nothing else.
+            let Some(sample) = news.sample.clone() else { return Some(Arc::clone(news)) };
+            let sample = Some(self.live.of(sample)?);
+            return Some(Arc::new(News { update: Arc::clone(&news.update), sample }));
+        };
         let update = super::only_wanted(&news.update, self.live.selection())?;
         let sample = news.sample.clone().and_then(|sample| self.live.of(sample));
         let has_numbers = telegram.reading.registers.iter().any(|register| register.number().is_some());
@@ -236,8 +240,15 @@ impl Worker {
             trouble = Some(Trouble::new(Step::Deliver, "the receiver took nothing"));
         }
         feed.taken(taken);
+        let missed = feed.take_missed();
         self.health.delivered(readings.saturating_sub(refused.len()) as u64);
         self.health.refused(refused.len() as u64);
+        if missed > 0 {
+            self.health.missed(missed);
+            let detail = format!("{missed} readings were dropped from the store before they were delivered");
+            tracing::error!("sink `{}`: {detail}", self.name);
+            self.event(EventCode::SinkMissed, detail);
+        }
         if let Some((_, why)) = refused.first() {
             let detail =
                 format!("{} entries were refused for good and skipped; the first: {why}", refused.len());
@@ -280,11 +291,11 @@ impl Worker {
     }
 }
 
-/// Of all that waits the newest telegram and the newest of anything else of each meter, in their order.
-fn newest(first: Arc<News>, queue: &Queue<Arc<News>>) -> Vec<Arc<News>> {
+/// Of all that waits the newest of each kind of each meter, in their order: a refusal does not hide a verdict.
+pub(super) fn newest(first: Arc<News>, queue: &Queue<Arc<News>>) -> Vec<Arc<News>> {
     let mut all = vec![first];
     all.extend(queue.take_all());
-    let key = |news: &News| (Arc::clone(&news.update.meter), matches!(news.update.what, What::Telegram(_)));
+    let key = |news: &News| (Arc::clone(&news.update.meter), std::mem::discriminant(&news.update.what));
     let mut seen = std::collections::HashSet::new();
     let mut kept: Vec<_> = all.into_iter().rev().filter(|news| seen.insert(key(news))).collect();
     kept.reverse();
