@@ -21,6 +21,8 @@ pub(super) struct Book {
     limits: Limits,
     measure: Measure,
     believed: Believed,
+    /// Nothing could be read back.
+    blind: bool,
     /// Numbers of the epochs in the store, by their beginning.
     epoch_ids: HashMap<i64, i64>,
     /// The open ones in quarantine, to find them again when they are released.
@@ -47,6 +49,15 @@ impl Book {
             load_profile: marks(UseCase::Taf7LoadProfile)?,
             high_frequency: marks(UseCase::Taf14HighFrequency)?,
         };
+        Ok(Self::new(meter, Measure::new(tariff, &recorded, now), limits, past, false))
+    }
+
+    /// Books of a meter of which nothing can be read back. They write no epochs: those in the store must not be lost.
+    pub(super) fn blind(meter: Arc<str>, tariff: &TariffSetup, limits: &Limits, now: Instant) -> Self {
+        Self::new(meter, Measure::new(tariff, &Recorded::default(), now), limits, Past::default(), true)
+    }
+
+    fn new(meter: Arc<str>, measure: Measure, limits: &Limits, past: Past, blind: bool) -> Self {
         let mut believed = Believed::default();
         believed.set_epochs(&meter, past.epochs.clone());
         let mut held: HashMap<_, Vec<i64>> = HashMap::new();
@@ -55,9 +66,7 @@ impl Book {
         }
         let epoch_ids = past.epochs.iter().map(|epoch| (epoch.from_ms, epoch.id)).collect();
         let gate = Gate::new(Arc::clone(&meter), limits.clone(), past);
-        let measure = Measure::new(tariff, &recorded, now);
-        let limits = limits.clone();
-        Ok(Self { measure, meter, gate, limits, believed, epoch_ids, held })
+        Self { meter, gate, limits: limits.clone(), measure, believed, blind, epoch_ids, held }
     }
 
     /// Enters a telegram, and returns what of it is believed and what happened.
@@ -89,7 +98,7 @@ impl Book {
     fn enter(&mut self, judged: Judged, store: &Store) -> (Option<Sample>, Vec<Event>) {
         let Judged { row, duplicate: _, held, released, epochs, remarks, mut events } = judged;
         if !epochs.is_empty() {
-            for change in &epochs {
+            for change in epochs.iter().filter(|_| !self.blind) {
                 let mut epoch = change.epoch().clone();
                 let id = self.epoch_ids.entry(epoch.from_ms).or_default();
                 epoch.id = *id;

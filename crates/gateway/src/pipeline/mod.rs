@@ -11,28 +11,28 @@
 //! A reader waits when the channel is full; then its port's buffer fills, and that is the system's. The pipeline
 //! itself waits for nobody but a sink that gets a file ([`RunningSink::offer`]), and for the store when it reads one.
 mod book;
+mod books;
 mod keeper;
 mod measure;
 mod telling;
 
 use crate::clock::{self, Clock};
-use crate::config::{Gateway, TariffSetup};
+use crate::config::Gateway;
 use crate::control::{self, Answer, Asked, Request};
 use crate::event::{Event, EventCode};
-use crate::plausible::{Arrival, JumpWatch, Limits};
+use crate::plausible::{Arrival, JumpWatch};
 use crate::port::Speed;
 use crate::reader::Reader;
 use crate::shutdown::Shutdown;
 use crate::sink::{News, RunningSink, Sample};
 use crate::source;
 use crate::status::Status;
-use crate::store::{self, Budget, Recovered, RowFlags, Store, StoreSetup};
+use crate::store::{self, Budget, RowFlags, Store, StoreSetup};
 use crate::update::{Update, What};
 use crate::watch::{self, Beginning, Heartbeats, Remedy, RunRecord};
-use book::Book;
+use books::Books;
 use keeper::Keeper;
 use metergate_reading::{Instant, Trust};
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,19 +81,10 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     // Without a state directory the store lasts as long as the gateway.
     let passing = gateway.state_directory.is_none().then(tempfile::tempdir).transpose()?;
     let folder = passing.as_ref().map(tempfile::TempDir::path).or(gateway.state_directory.as_deref());
-    let (store, recovered) = open_store(&gateway, folder.unwrap_or(Path::new(".")), runtime.as_deref())?;
-    let mut reader = store.reader().map_err(io::Error::other)?;
+    let store = open_store(&gateway, folder.unwrap_or(Path::new(".")), runtime.as_deref())?;
+    let mut reader = store.reader();
     let now = clock::time_of_day();
-    let mut books = HashMap::new();
-    let usual = (TariffSetup::default(), Limits::default());
-    let of_meters = gateway.meters.iter().map(|meter| (&meter.name, &meter.tariff, &meter.limits));
-    let of_sources = gateway.sources.iter().map(|source| (&source.name, &usual.0, &usual.1));
-    for (name, tariff, limits) in of_meters.chain(of_sources) {
-        let name: Arc<str> = name.as_str().into();
-        let book =
-            Book::open(Arc::clone(&name), tariff, limits, &mut reader, now).map_err(io::Error::other)?;
-        books.insert(name, book);
-    }
+    let books = Books::open(&gateway, &mut reader, now);
     let names = gateway.meters.iter().map(|meter| &meter.name).chain(gateway.sources.iter().map(|s| &s.name));
     let names: Vec<&str> = names.map(String::as_str).collect();
     let heartbeats = Heartbeats::new(clock);
@@ -143,7 +134,7 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         jumps: JumpWatch::default(),
         undated: false,
     };
-    pipeline.began(&beginning, &recovered);
+    pipeline.began(&beginning);
     pipeline.work(inbox, asked, shutdown.clone()).await;
     drop(requests);
     pipeline.telling.stopping();
@@ -164,7 +155,7 @@ fn runtime_directory() -> Option<PathBuf> {
     Some(PathBuf::from(list.split(':').next()?))
 }
 
-fn open_store(gateway: &Gateway, folder: &Path, runtime: Option<&Path>) -> io::Result<(Store, Recovered)> {
+fn open_store(gateway: &Gateway, folder: &Path, runtime: Option<&Path>) -> io::Result<Store> {
     std::fs::create_dir_all(folder)?;
     let setup = StoreSetup {
         spool: runtime.map(|runtime| runtime.join("spool")),
@@ -172,7 +163,8 @@ fn open_store(gateway: &Gateway, folder: &Path, runtime: Option<&Path>) -> io::R
         budget: Budget { bytes: u64::from(gateway.store.max_mib) << 20, age: gateway.store.max_age },
         ..StoreSetup::new(folder.join(store::FILE_NAME))
     };
-    Store::open(&setup).map_err(io::Error::other)
+    // What it has recovered is told by events of its own.
+    Store::open(&setup).map(|(store, _)| store).map_err(io::Error::other)
 }
 
 /// The task in the middle.
@@ -182,7 +174,7 @@ struct Pipeline {
     keeper: Keeper,
     store: Store,
     reader: store::Reader,
-    books: HashMap<Arc<str>, Book>,
+    books: Books,
     sinks: Vec<RunningSink>,
     observer: Option<mpsc::Sender<Arc<Update>>>,
     telling: Telling,
@@ -192,16 +184,12 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    fn began(&mut self, beginning: &Beginning, recovered: &Recovered) {
-        if recovered.replayed > 0 {
-            let detail = format!("{} rows, quarter hours and events", recovered.replayed);
-            self.happened(EventCode::StoreReplayed, None, detail);
-        }
+    fn began(&mut self, beginning: &Beginning) {
         for (code, detail) in beginning.events() {
             self.happened(code, None, detail);
         }
         self.keeper.began(beginning.clone());
-        self.telling.ready(self.books.len(), self.sinks.len());
+        self.telling.ready(self.books.all.len(), self.sinks.len());
     }
 
     async fn work(
@@ -274,7 +262,7 @@ impl Pipeline {
             live: update.live,
             flags: if jumped.is_some() { RowFlags::CLOCK_JUMPED } else { RowFlags::default() },
         };
-        let book = self.books.get_mut(&update.meter)?;
+        let book = self.books.all.get_mut(&update.meter)?;
         let (sample, events) = match &update.what {
             What::Telegram(telegram) => book.telegram(telegram, arrival, &self.store, &mut self.reader),
             What::Reading(reading) => book.reading(reading, arrival, &self.store, &mut self.reader),
@@ -292,11 +280,12 @@ impl Pipeline {
         if self.undated && now.trust != Trust::None {
             self.date(now);
         }
-        let events: Vec<Event> = self.books.values_mut().filter_map(|book| book.missing(now)).collect();
+        self.books.open_blind(&mut self.reader, now);
+        let events: Vec<Event> = self.books.all.values_mut().filter_map(|book| book.missing(now)).collect();
         for event in events {
             self.tell(event);
         }
-        for (code, about, detail) in self.telling.look(self.keeper.status(), &self.store, now) {
+        for (code, about, detail) in self.telling.look(self.keeper.status(), now) {
             self.happened(code, about, detail);
         }
         for event in self.telling.due() {
@@ -332,14 +321,14 @@ impl Pipeline {
 
     fn snapshot(&mut self, meter: Option<&str>) -> Result<String, String> {
         let now = clock::time_of_day();
-        if let Some(name) = meter.filter(|&name| !self.books.contains_key(name)) {
-            let known: Vec<&str> = self.books.keys().map(|name| &**name).collect();
+        if let Some(name) = meter.filter(|&name| !self.books.all.contains_key(name)) {
+            let known: Vec<&str> = self.books.all.keys().map(|name| &**name).collect();
             return Err(format!("there is no meter `{name}`; there are {}", known.join(", ")));
         }
         let mut told = Vec::new();
         let mut taken = Vec::new();
         for (name, book) in
-            self.books.iter_mut().filter(|(name, _)| meter.is_none_or(|wanted| wanted == &***name))
+            self.books.all.iter_mut().filter(|(name, _)| meter.is_none_or(|wanted| wanted == &***name))
         {
             told.push(if book.snapshot(now, &self.store) {
                 taken.push(Arc::clone(name));
@@ -371,7 +360,7 @@ impl Pipeline {
     }
 
     fn undo(&mut self, epoch: i64) -> Result<String, String> {
-        for book in self.books.values_mut() {
+        for book in self.books.all.values_mut() {
             match book.undo(epoch, &mut self.reader, &self.store) {
                 Ok(None) => {}
                 Ok(Some(told)) => {

@@ -3,7 +3,6 @@ use crate::clock::Clock;
 use crate::config::Gateway;
 use crate::event::{Event, EventCode, EventLog, Happened};
 use crate::status::Status;
-use crate::store::Store;
 use crate::update::What;
 use crate::watch::{Alarm, Heartbeat, Heartbeats, Notifier, Remedy, Supervisor, patience};
 use metergate_meter::Protocol;
@@ -25,7 +24,6 @@ pub(super) struct Telling {
     supervisor: Supervisor,
     pipeline: Heartbeat,
     synchronised: Option<bool>,
-    store_failing: bool,
     /// Ports and sources that were lost and are not back yet.
     lost: HashSet<Arc<str>>,
 }
@@ -46,7 +44,6 @@ impl Telling {
             notifier,
             pipeline: heartbeats.register("pipeline", PIPELINE_PATIENCE, Remedy::Restart),
             synchronised: None,
-            store_failing: false,
             lost: HashSet::new(),
         }
     }
@@ -81,7 +78,6 @@ impl Telling {
     pub(super) fn look(
         &mut self,
         status: &Status,
-        store: &Store,
         at: Instant,
     ) -> Vec<(EventCode, Option<Arc<str>>, String)> {
         self.pipeline.beat();
@@ -103,13 +99,6 @@ impl Telling {
             None if synchronised => {}
             _ if synchronised => news.push((EventCode::ClockSynchronised, None, String::new())),
             _ => news.push((EventCode::ClockUnsynchronised, None, String::new())),
-        }
-        let health = store.health();
-        let failing = health.failing.or(health.spool_failing);
-        if failing.is_some() != self.store_failing {
-            self.store_failing = failing.is_some();
-            let code = if self.store_failing { EventCode::StoreFailing } else { EventCode::StoreRecovered };
-            news.push((code, None, failing.unwrap_or_default()));
         }
         news
     }

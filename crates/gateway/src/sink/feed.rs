@@ -19,6 +19,8 @@ pub(super) struct Feed {
     sink: Arc<str>,
     selection: Selection,
     believed: Believed,
+    /// Streams of which nobody knows yet how far the receiver has them.
+    unopened: Vec<Stream>,
     lanes: Vec<Lane>,
     committed: watch::Receiver<Committed>,
     /// Readings that were gone from the store before they could be read.
@@ -43,59 +45,58 @@ struct Lane {
 
 impl Feed {
     /// The feed of a sink; a sink that the store does not know begins with what comes from now on, or with all there
-    /// is. Returns also how many entries are gone that it should have had.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(super) fn open(
-        store: &Store,
-        sink: &Arc<str>,
-        streams: &[Stream],
-        selection: &Selection,
-    ) -> Result<(Self, u64), StoreError> {
-        let mut reader = store.reader()?;
-        let committed = store.committed();
-        let head = *committed.borrow();
-        let mut missed = 0;
+    /// is. A store that cannot be read yet is read when it can be.
+    pub(super) fn open(store: &Store, sink: &Arc<str>, streams: &[Stream], selection: &Selection) -> Self {
+        let mut feed = Self {
+            store: store.clone(),
+            reader: store.reader(),
+            sink: Arc::clone(sink),
+            selection: selection.clone(),
+            believed: Believed::default(),
+            unopened: streams.to_vec(),
+            lanes: Vec::new(),
+            committed: store.committed(),
+            missed: 0,
+            turn: 0,
+        };
+        if let Err(error) = feed.find_cursors() {
+            tracing::debug!("sink `{sink}`: the store cannot be read yet: {error}");
+        }
+        feed
+    }
+
+    /// Finds out where each stream goes on.
+    fn find_cursors(&mut self) -> Result<(), StoreError> {
+        let head = *self.committed.borrow();
         let mut lanes = Vec::new();
-        for &stream in streams {
-            let first = reader.first_seq(stream)?;
-            let known = reader.cursor(sink, stream)?;
-            let begin = if selection.from_beginning { 0 } else { head.of(stream) };
-            let mut cursor = known.unwrap_or(begin);
+        for &stream in &self.unopened {
+            let first = self.reader.first_seq(stream)?;
+            let known = self.reader.cursor(&self.sink, stream)?;
+            let begin = if self.selection.from_beginning { 0 } else { head.of(stream) };
             // A store that was begun anew knows smaller numbers than the cursor.
-            cursor = cursor.min(head.of(stream));
+            let mut cursor = known.unwrap_or(begin).min(head.of(stream));
             if let Some(first) = first
                 && known.is_some()
                 && first > cursor.saturating_add(1)
             {
-                missed += first - cursor - 1;
+                self.missed += first - cursor - 1;
                 cursor = first - 1;
             }
             if known != Some(cursor) {
-                store.set_cursor(sink, stream, cursor);
+                self.store.set_cursor(&self.sink, stream, cursor);
             }
             lanes.push(Lane {
                 stream,
-                wanted: Wanted::new(selection.clone()),
+                wanted: Wanted::new(self.selection.clone()),
                 cursor,
                 pending: Vec::new(),
                 numbers: Vec::new(),
                 read_to: cursor,
             });
         }
-        let feed = Self {
-            store: store.clone(),
-            reader,
-            sink: Arc::clone(sink),
-            selection: selection.clone(),
-            believed: Believed::default(),
-            lanes,
-            committed,
-            missed: 0,
-            turn: 0,
-        };
-        Ok((feed, missed))
+        self.unopened.clear();
+        self.lanes = lanes;
+        Ok(())
     }
 
     /// Waits until there is something to read or to hand over. Given up in the middle it has changed nothing.
@@ -111,6 +112,9 @@ impl Feed {
     /// True when something was committed that the receiver does not have.
     pub(super) fn has_more(&self) -> bool {
         let head = *self.committed.borrow();
+        if !self.unopened.is_empty() {
+            return head != Committed::default();
+        }
         self.lanes.iter().any(|lane| !lane.pending.is_empty() || head.of(lane.stream) > lane.read_to)
     }
 
@@ -119,6 +123,9 @@ impl Feed {
     /// # Errors
     /// When the store cannot be read.
     pub(super) fn batch(&mut self) -> Result<&[Entry], StoreError> {
+        if !self.unopened.is_empty() {
+            self.find_cursors()?;
+        }
         let head = *self.committed.borrow_and_update();
         let is_behind = |lane: &Lane| !lane.pending.is_empty() || head.of(lane.stream) > lane.read_to;
         let lanes = self.lanes.len();

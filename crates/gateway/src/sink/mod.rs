@@ -37,7 +37,6 @@ pub use sample::{Delivered, Entry, Point, Sample, Step, Trouble};
 pub(crate) use believed::Believed;
 
 use crate::config::{Selection, SinkSetup};
-use crate::event::{Event, EventCode};
 use crate::store::{Committed, Store};
 use crate::update::{Update, What};
 use crate::watch::{Heartbeat, Heartbeats, Remedy};
@@ -76,7 +75,7 @@ impl RunningSink {
     /// Starts the sink's thread. `meters` are all meters of the gateway.
     ///
     /// # Errors
-    /// When the sink cannot be made of its settings, the store cannot be read, or the system has no thread left.
+    /// When the sink cannot be made of its settings, or the system has no thread left.
     pub fn start(
         setup: &SinkSetup,
         meters: &[&str],
@@ -101,22 +100,8 @@ impl RunningSink {
             chosen => chosen,
         };
         let health = Arc::new(Health::default());
-        let feed = if streams.is_empty() {
-            None
-        } else {
-            let opened = Feed::open(store, &name, streams, &setup.selection);
-            let (feed, missed) = opened.map_err(|error| named(io::Error::other(error)))?;
-            if missed > 0 {
-                health.missed(missed);
-                let detail =
-                    format!("{missed} entries were dropped from the store before they were delivered");
-                tracing::error!("sink `{name}`: {detail}");
-                let at = crate::clock::time_of_day();
-                let about = Some(Arc::clone(&name));
-                store.event(Event { seq: 0, at, code: EventCode::SinkMissed, about, detail, count: 1 });
-            }
-            Some(feed)
-        };
+        let feed =
+            if streams.is_empty() { None } else { Some(Feed::open(store, &name, streams, &setup.selection)) };
         let heartbeat = heartbeats.register(format!("sink {name}"), PATIENCE, Remedy::Tell);
         Self::start_worker(sink, name, setup.selection.clone(), feed, store.clone(), (health, heartbeat))
     }

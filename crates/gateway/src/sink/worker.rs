@@ -217,6 +217,7 @@ impl Worker {
     /// Delivers the next entries of the store.
     async fn pump(&mut self) {
         self.heartbeat.beat();
+        self.tell_missed();
         let Some(feed) = &mut self.feed else { return };
         let batch = match feed.batch() {
             Ok([]) => return,
@@ -240,15 +241,8 @@ impl Worker {
             trouble = Some(Trouble::new(Step::Deliver, "the receiver took nothing"));
         }
         feed.taken(taken);
-        let missed = feed.take_missed();
         self.health.delivered(readings.saturating_sub(refused.len()) as u64);
         self.health.refused(refused.len() as u64);
-        if missed > 0 {
-            self.health.missed(missed);
-            let detail = format!("{missed} readings were dropped from the store before they were delivered");
-            tracing::error!("sink `{}`: {detail}", self.name);
-            self.event(EventCode::SinkMissed, detail);
-        }
         if let Some((_, why)) = refused.first() {
             let detail =
                 format!("{} entries were refused for good and skipped; the first: {why}", refused.len());
@@ -259,6 +253,17 @@ impl Worker {
         match trouble {
             Some(trouble) => self.backoff.failed(Instant::now(), trouble.retry_after),
             None => self.backoff.worked(),
+        }
+    }
+
+    /// Tells what was gone from the store before it was delivered.
+    fn tell_missed(&mut self) {
+        let missed = self.feed.as_mut().map_or(0, Feed::take_missed);
+        if missed > 0 {
+            self.health.missed(missed);
+            let detail = format!("{missed} entries were dropped from the store before they were delivered");
+            tracing::error!("sink `{}`: {detail}", self.name);
+            self.event(EventCode::SinkMissed, detail);
         }
     }
 

@@ -111,7 +111,7 @@ impl Committed {
 /// assert_eq!(row.seq, 1);
 ///
 /// // A reader sees what is committed, and nothing before.
-/// let mut reader = store.reader()?;
+/// let mut reader = store.reader();
 /// assert!(reader.rows_after(0, 10)?.is_empty());
 /// assert!(store.flush_blocking(std::time::Duration::from_secs(10)));
 /// assert_eq!(reader.rows_after(0, 10)?, [(*row).clone()]);
@@ -149,7 +149,8 @@ struct Shared {
     written: watch::Sender<u64>,
     /// Of the database and its log after the last commit. Asking the system would wait for a disk that hangs.
     bytes: AtomicU64,
-    /// Counts the files: one more when a damaged file was replaced, so that readers open the new one.
+    /// Counts the files: 0 before the first was opened, one more when a damaged file was replaced, so that readers
+    /// open the new one. A reader that came first on a read-only disk would keep the writer from writing later.
     files: AtomicU64,
 }
 
@@ -322,11 +323,10 @@ impl Store {
         StoreHealth { bytes: self.shared().bytes.load(Ordering::Relaxed), ..health }
     }
 
-    /// A reader with a connection of its own, for one thread.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`] when the file cannot be opened at present.
-    pub fn reader(&self) -> Result<Reader, StoreError> {
+    /// A reader with a connection of its own, for one thread. It is opened when something is read; until the store is,
+    /// it answers [`StoreError::Absent`].
+    #[must_use]
+    pub fn reader(&self) -> Reader {
         Reader::following(Arc::clone(&self.handle.shared))
     }
 

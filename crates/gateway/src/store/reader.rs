@@ -30,7 +30,8 @@ pub struct Missed {
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
-    pub(super) connection: Connection,
+    /// `None` before it was opened, which is when something is read.
+    connection: Option<Connection>,
     pub(super) names: Names,
     /// Of the store it belongs to, and the file it has opened.
     follows: Option<(Arc<Shared>, u64)>,
@@ -46,21 +47,30 @@ impl Reader {
             return Err(StoreError::Absent { path: path.to_owned() });
         }
         let connection = connect(path)?;
-        Ok(Self { path: path.to_owned(), connection, names: Names::default(), follows: None })
+        Ok(Self {
+            path: path.to_owned(),
+            connection: Some(connection),
+            names: Names::default(),
+            follows: None,
+        })
     }
 
-    pub(super) fn following(shared: Arc<Shared>) -> Result<Self, StoreError> {
-        let files = shared.files.load(Ordering::Acquire);
-        let reader = Self::open(&shared.setup.path)?;
-        Ok(Self { follows: Some((shared, files)), ..reader })
+    /// A reader beside the writer of the same process. It opens the file after the writer has, and anew when the
+    /// writer has begun another one.
+    pub(super) fn following(shared: Arc<Shared>) -> Self {
+        let path = shared.setup.path.clone();
+        Self { path, connection: None, names: Names::default(), follows: Some((shared, 0)) }
     }
 
-    /// Opens the file anew when the store has begun another one.
-    pub(super) fn refresh(&mut self) -> Result<(), StoreError> {
+    /// Opens the file, if it is there and not open, or if another one was begun.
+    fn refresh(&mut self) -> Result<(), StoreError> {
         if let Some((shared, files)) = &mut self.follows {
             let now = shared.files.load(Ordering::Acquire);
+            if now == 0 {
+                return Err(StoreError::Absent { path: self.path.clone() });
+            }
             if now != *files {
-                self.connection = connect(&self.path)?;
+                self.connection = Some(connect(&self.path)?);
                 self.names = Names::default();
                 *files = now;
             }
@@ -74,8 +84,12 @@ impl Reader {
         work: impl FnOnce(&Connection, &mut Names) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.refresh()?;
-        let transaction = self.connection.unchecked_transaction().doing("reading")?;
-        work(&transaction, &mut self.names)
+        let Some(connection) = &mut self.connection else {
+            return Err(StoreError::Absent { path: self.path.clone() });
+        };
+        let names = &mut self.names;
+        let transaction = connection.unchecked_transaction().doing("reading")?;
+        work(&transaction, names)
         // Dropped is rolled back, and there is nothing to roll back.
     }
 

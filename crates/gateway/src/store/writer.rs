@@ -87,7 +87,7 @@ impl Writer {
             committed: watch::Sender::new(committed),
             written: watch::Sender::new(0),
             bytes: AtomicU64::new(0),
-            files: AtomicU64::new(0),
+            files: AtomicU64::new(u64::from(database.is_some())),
         });
         let mut writer = Self {
             shared: Arc::clone(&shared),
@@ -175,10 +175,10 @@ impl Writer {
         self.database = Some(database);
         let mut queue = self.shared.queue();
         if let Some(path) = &moved_aside {
-            self.shared.files.fetch_add(1, Ordering::Release);
             queue.event(damaged(path));
         }
         if moved_aside.is_some() || self.unnumbered {
+            self.shared.files.fetch_add(1, Ordering::Release);
             queue.spool_for(id);
         }
         if std::mem::take(&mut self.unnumbered) {

@@ -1,4 +1,4 @@
-//! A disk that is full under the running daemon, in a mount of its own.
+//! Disks that are full or read-only under the running daemon, in a mount of its own.
 use crate::daemon::{Daemon, Place, counter, text, wait_for};
 use metergate_gateway::store::{Mark, UseCase};
 use std::fs::OpenOptions;
@@ -99,6 +99,41 @@ fn a_full_disk_stops_no_meter_and_costs_nothing_when_there_is_space_again() {
         say(&place, &mut daemon, said..said + 60);
         all_kept(&place, said + 60);
         assert_eq!(place.status()["store"]["dropped"], 0);
+        daemon.stop();
+    });
+}
+
+#[test]
+fn a_disk_that_is_read_only_at_the_start_stops_no_meter() {
+    in_own_mounts("a_disk_that_is_read_only_at_the_start_stops_no_meter", || {
+        let place = place();
+        let mut daemon = place.start();
+        say(&place, &mut daemon, 0..30);
+        daemon.stop();
+        mount(&place, &["-o", "remount,ro"]);
+        let mut daemon = place.start();
+        say(&place, &mut daemon, 30..60);
+        wait_for("store that says that it cannot write", || !error(&place).is_empty());
+        mount(&place, &["-o", "remount,rw"]);
+        wait_for("store that can write", || error(&place).is_empty());
+        say(&place, &mut daemon, 60..120);
+        all_kept(&place, 120);
+        daemon.stop();
+    });
+}
+
+#[test]
+fn a_disk_that_is_read_only_before_there_is_a_store_stops_no_meter() {
+    in_own_mounts("a_disk_that_is_read_only_before_there_is_a_store_stops_no_meter", || {
+        let place = place();
+        mount(&place, &["-o", "remount,ro"]);
+        let mut daemon = place.start();
+        say(&place, &mut daemon, 0..30);
+        wait_for("store that says that it cannot write", || !error(&place).is_empty());
+        mount(&place, &["-o", "remount,rw"]);
+        wait_for("store that can write", || error(&place).is_empty());
+        say(&place, &mut daemon, 30..60);
+        all_kept(&place, 60);
         daemon.stop();
     });
 }

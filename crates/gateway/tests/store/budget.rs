@@ -37,7 +37,7 @@ fn a_year_stays_within_the_budget_with_every_quarter_hour_in_it() {
     assert!(largest <= BYTES, "{largest}");
 
     let (store, _) = Store::open(&setup).unwrap();
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     let quarters = reader
         .measured_between(
             "house",
@@ -94,7 +94,7 @@ fn what_is_older_than_the_age_is_dropped_and_quarter_hours_are_not() {
     // What is not sealed yet is never dropped.
     wait_for(|| all_rows(&store).len() == 2);
     assert_eq!(all_rows(&store).iter().map(|row| row.mantissas[0]).collect::<Vec<_>>(), [9, 0]);
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     let kept = reader.measured_after(0, 100).unwrap();
     let of = |case| kept.iter().filter(|one| one.case == case).count();
     assert_eq!((of(UseCase::Taf7LoadProfile), of(UseCase::Taf14HighFrequency)), (4, 2));

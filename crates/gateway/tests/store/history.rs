@@ -47,7 +47,7 @@ fn each_hour_becomes_one_block_a_meter_and_reads_as_before() {
     let rows = three_hours(&store);
     // Whoever waits for a commit does not wait for the sealing after it.
     wait_for(|| blocks(&place) == (6, 2));
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     assert_eq!(reader.rows_after(0, 10_000).unwrap(), rows);
     for from in [0, 1, 300, 359, 360, 361, 719, 1079, 1080] {
         let some = reader.rows_after(from, 13).unwrap();
@@ -69,7 +69,7 @@ fn a_range_is_in_order_of_time_with_late_rows_in_their_place() {
     let late = Row { flags: RowFlags::LATE, ..row("house", hour() + 1_805_000, [7, 7]) };
     rows.push((*store.append(late)).clone());
     assert!(store.flush_blocking(SOON));
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     for (from, to) in
         [(0, 4 * HOUR_MS), (HOUR_MS / 2, HOUR_MS), (1_800_000, 1_810_000), (3 * HOUR_MS, 3 * HOUR_MS)]
     {
@@ -91,7 +91,7 @@ fn the_latest_and_the_neighbours_of_an_instant_are_found_across_blocks() {
     let place = Place::new();
     let (store, _) = place.open();
     let rows = three_hours(&store);
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     let house: Vec<&Row> = rows.iter().filter(|row| &*row.meter == "house").collect();
     assert_eq!(reader.latest("house").unwrap().as_ref(), house.last().copied());
     assert_eq!(reader.latest("nobody").unwrap(), None);
@@ -120,7 +120,7 @@ fn a_day_of_quarter_hours_names_each_mark_and_how_good_it_is() {
         }
     }
     assert!(store.flush_blocking(SOON));
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     let mark = Mark::from_unix_s;
     let found = reader.quarter_hours("house", &energy(), mark(first), mark(first + 8 * 900)).unwrap();
     let qualities: Vec<Quality> = found.iter().map(|one| one.quality).collect();
@@ -156,7 +156,7 @@ fn local_days_have_92_96_or_100_quarter_hours_and_their_sums_are_exact() {
     for (day, quarters) in [(date(2026, 3, 28), [96, 92, 96]), (date(2026, 10, 24), [96, 100, 96])] {
         let first = day.to_zoned(zone.clone()).unwrap().timestamp().as_second();
         count_on(&store, first, 300, &[]);
-        let mut reader = store.reader().unwrap();
+        let mut reader = store.reader();
         let days = reader.days("house", &energy(), &zone, day, 3).unwrap();
         for (day, quarters) in days.iter().zip(quarters) {
             assert_eq!((day.exact, day.late, day.missing), (quarters, 0, 0));
@@ -180,7 +180,7 @@ fn months_and_years_begin_at_local_midnight() {
     let march = date(2026, 3, 1);
     let first = march.to_zoned(zone.clone()).unwrap().timestamp().as_second();
     count_on(&store, first, (31 + 30) * 96 - 4 + 1, &[100, 101]);
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     let months = reader.months("house", &energy(), &zone, march, 2).unwrap();
     assert_eq!(months[0].exact + months[0].missing, 31 * 96 - 4, "an hour less in March");
     assert_eq!(months[0].missing, 2);
@@ -216,7 +216,7 @@ fn totals_go_on_over_an_exchange_and_its_undoing() {
     let second = store.epoch(epoch(50, 700));
     assert_eq!((false_one, second), (1, 2));
     assert!(store.flush_blocking(SOON));
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     let amount = |reader: &mut metergate_gateway::store::Reader| {
         reader.days("house", &energy(), &zone, day, 1).unwrap()[0].amount().unwrap()
     };

@@ -27,7 +27,7 @@ fn rows_come_back_as_they_were_put_in() {
     assert_eq!(all_rows(&store), expected);
 
     // In any step, from any place.
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     for (step, from) in [(1, 493), (7, 0), (64, 69), (500, 0), (1000, 499)] {
         let mut seen = Vec::new();
         let mut cursor = from;
@@ -47,7 +47,7 @@ fn rows_come_back_as_they_were_put_in() {
 fn nothing_is_seen_before_it_is_committed() {
     let place = Place::new();
     let (store, _) = place.open();
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     let committed = store.committed();
     store.append(nth(0));
     assert!(reader.rows_after(0, 10).unwrap().is_empty());
@@ -78,7 +78,7 @@ fn a_kill_loses_nothing_while_the_spool_survives() {
     assert_eq!(recovered.replayed, 60);
     assert_eq!(recovered.torn, 0);
     assert_eq!(all_rows(&after), expected);
-    let mut reader = after.reader().unwrap();
+    let mut reader = after.reader();
     assert_eq!(reader.cursor("mqtt", Stream::Readings).unwrap(), Some(40));
     assert_eq!(reader.cursor("mqtt", Stream::Events).unwrap(), None);
     assert_eq!(reader.events_after(0, 10).unwrap()[0].code, EventCode::StoreReplayed);
@@ -110,7 +110,7 @@ fn a_crash_between_the_commit_and_the_end_of_the_spool_doubles_nothing() {
     let (store, recovered) = before.open();
     assert_eq!(recovered, Recovered::default());
     assert_eq!(all_rows(&store).len(), 50);
-    assert_eq!(store.reader().unwrap().events_after(0, 10).unwrap().len(), 1);
+    assert_eq!(store.reader().events_after(0, 10).unwrap().len(), 1);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn an_earlier_reading_takes_the_mark_and_a_later_one_does_not() {
     store.measured(measured(1800, 0, UseCase::Taf6OnDemand));
     store.measured(measured(1800, 500, UseCase::Taf6OnDemand));
     assert!(store.flush_blocking(SOON));
-    let kept = store.reader().unwrap().measured_after(0, 100).unwrap();
+    let kept = store.reader().measured_after(0, 100).unwrap();
     assert_eq!(kept.iter().map(|one| one.seq).collect::<Vec<_>>(), [2, 4, 5, 6]);
     assert_eq!(
         kept[0],
@@ -215,7 +215,7 @@ fn a_damaged_file_is_moved_aside_and_meters_are_read_on() {
         store.append(nth(1));
         assert!(store.flush_blocking(SOON));
         assert_eq!(all_rows(&store).len(), 1);
-        let events = store.reader().unwrap().events_after(0, 10).unwrap();
+        let events = store.reader().events_after(0, 10).unwrap();
         assert_eq!(events[0].code, EventCode::StoreFailing);
     }
 }
@@ -255,10 +255,10 @@ fn a_cursor_outlives_the_process() {
     store.set_cursor("influx", Stream::Measured, 9);
     assert!(store.close(SOON));
     let (store, _) = place.open();
-    assert_eq!(store.reader().unwrap().cursor("influx", Stream::Measured).unwrap(), Some(9));
+    assert_eq!(store.reader().cursor("influx", Stream::Measured).unwrap(), Some(9));
     // What a cursor has passed is not given again, though nothing is there.
     assert_eq!(store.measured(measured(900, 0, UseCase::Taf7LoadProfile)), 10);
-    assert_eq!(store.reader().unwrap().first_seq(Stream::Readings).unwrap(), Some(1));
+    assert_eq!(store.reader().first_seq(Stream::Readings).unwrap(), Some(1));
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn epochs_held_numbers_and_remarks_survive_a_kill_as_they_were_last() {
     copies.push(before);
     for copy in copies {
         let (store, _) = copy.open();
-        let mut reader = store.reader().unwrap();
+        let mut reader = store.reader();
         let epochs = reader.epochs("house").unwrap();
         assert_eq!(
             epochs.iter().map(|epoch| (epoch.id, epoch.undone)).collect::<Vec<_>>(),

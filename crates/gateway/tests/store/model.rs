@@ -53,7 +53,7 @@ impl Model {
 
     /// All that was put in is there, or after a power cut a front of it that has at least what was committed.
     fn hold(&mut self, store: &Store, committed: Option<(u64, u64)>) {
-        let mut reader = store.reader().unwrap();
+        let mut reader = store.reader();
         let measured = reader.measured_after(0, 100_000).unwrap();
         let rows = all_rows(store);
         if let Some((least_rows, least_measured)) = committed {

@@ -134,7 +134,7 @@ pub(crate) fn event(detail: &str) -> Event {
 }
 
 pub(crate) fn all_rows(store: &Store) -> Vec<Row> {
-    store.reader().unwrap().rows_after(0, 1_000_000).unwrap()
+    store.reader().rows_after(0, 1_000_000).unwrap()
 }
 
 pub(crate) fn wait_for(mut condition: impl FnMut() -> bool) {

@@ -52,7 +52,7 @@ fn read_copy(copy: &Place) -> (u64, u64) {
     assert_eq!(recovered.moved_aside, None, "the copy is sound");
     let rows: Vec<u64> = all_rows(&store).iter().map(|row| row.seq).collect();
     assert_eq!(rows, (1..=rows.len() as u64).collect::<Vec<_>>());
-    let mut reader = store.reader().unwrap();
+    let mut reader = store.reader();
     let measured: Vec<u64> = reader.measured_after(0, 1_000_000).unwrap().iter().map(|one| one.seq).collect();
     assert_eq!(measured, (1..=measured.len() as u64).collect::<Vec<_>>());
     assert!(store.close(SOON));
@@ -192,7 +192,7 @@ fn row_29_nothing_that_was_appended_is_lost_to_a_kill_and_nothing_is_doubled() {
         let found: Vec<u64> = all_rows(&store).iter().map(|row| row.seq).collect();
         assert!(found.len() as u64 >= rows, "{} of {rows}", found.len());
         assert_eq!(found, (1..=found.len() as u64).collect::<Vec<_>>());
-        let snapshots = store.reader().unwrap().measured_after(0, 1_000_000).unwrap();
+        let snapshots = store.reader().measured_after(0, 1_000_000).unwrap();
         assert!(snapshots.len() as u64 >= measured, "{} of {measured}", snapshots.len());
         assert!(snapshots.iter().map(|one| one.seq).eq(1..=snapshots.len() as u64));
         assert!(store.close(SOON));
