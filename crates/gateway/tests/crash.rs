@@ -138,7 +138,7 @@ fn row_29_killed_gateways_and_brokers_lose_nothing_and_double_nothing() {
         Broker::with(&["allow_anonymous true", "autosave_on_changes true", "autosave_interval 1"]);
     let mut options = broker::options(broker.port);
     options.set_clean_session(false);
-    let witness = listen(options);
+    let witness = Witness::start(options);
     let mut meter = Meter::new();
     configure(folder.path(), broker.port);
 
@@ -155,6 +155,7 @@ fn row_29_killed_gateways_and_brokers_lose_nothing_and_double_nothing() {
             broker.kill();
             deliver(&mut meter, &mut gateway, folder.path());
             broker.start_again();
+            witness.is_back();
         } else {
             // In the middle of whatever it does with the next telegram.
             let telegram = meter.next();
@@ -171,7 +172,7 @@ fn row_29_killed_gateways_and_brokers_lose_nothing_and_double_nothing() {
         deliver(&mut meter, &mut gateway, folder.path());
     }
 
-    let arrived = wait_for_all(&witness, meter.ledger.len());
+    let arrived = wait_for_all(&witness.listener, meter.ledger.len());
     let delivered = keys_of_messages(&arrived);
     drop(gateway);
     let stored = keys_of_store(&folder.path().join("state/metergate.db"));
@@ -208,16 +209,31 @@ fn configure(folder: &Path, broker: u16) {
 }
 
 /// A subscriber in a thread of its own, which nothing in this test holds up.
-fn listen(options: rumqttc_v4::MqttOptions) -> Arc<Listener> {
-    let (tell, started) = mpsc::channel();
-    std::thread::spawn(move || {
-        support::runtime().block_on(async {
-            let listener = Arc::new(Listener::start_with(options, &["metergate/+/history"]).await);
-            tell.send(listener).unwrap();
-            std::future::pending::<()>().await;
+struct Witness {
+    listener: Arc<Listener>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Witness {
+    fn start(options: rumqttc_v4::MqttOptions) -> Self {
+        let (tell, started) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = support::runtime();
+            let handle = runtime.handle().clone();
+            runtime.block_on(async {
+                let listener = Arc::new(Listener::start_with(options, &["metergate/+/history"]).await);
+                tell.send(Self { listener, runtime: handle }).unwrap();
+                std::future::pending::<()>().await;
+            });
         });
-    });
-    started.recv().unwrap()
+        started.recv().unwrap()
+    }
+
+    /// Waits until it is connected. What a broker acknowledges while nobody listens it keeps in memory, and a kill takes
+    /// that away; such a loss is the broker's.
+    fn is_back(&self) {
+        self.runtime.block_on(self.listener.publish("witness", "here", false));
+    }
 }
 
 /// The next telegram, sent until it is kept.
@@ -242,15 +258,20 @@ fn again(meter: &mut Meter, telegram: &[u8], gateway: &mut Gateway, folder: &Pat
     }
 }
 
+/// Waits until all have arrived, or nothing new comes any more.
 fn wait_for_all(witness: &Listener, telegrams: usize) -> Vec<(String, String)> {
-    let end = Instant::now() + DEADLINE;
+    let (mut before, mut end) = (0, Instant::now() + DEADLINE);
     loop {
         let all = witness.so_far();
-        let times: BTreeSet<&str> = all.iter().map(|one| one.payload.as_str()).collect();
-        if times.len() >= telegrams || Instant::now() > end {
+        let different: BTreeSet<&str> = all.iter().map(|one| one.payload.as_str()).collect();
+        if different.len() > before {
+            (before, end) = (different.len(), Instant::now() + DEADLINE);
+        }
+        if before >= telegrams || Instant::now() > end {
             return all.into_iter().map(|one| (one.topic, one.payload)).collect();
         }
-        std::thread::sleep(Duration::from_millis(20));
+        // All of them are copied each time.
+        std::thread::sleep(Duration::from_millis(500));
     }
 }
 
