@@ -47,7 +47,8 @@ impl Gateway {
 
     fn lines(&self) -> usize {
         let Ok(months) = std::fs::read_dir(self.folder.path().join("csv")) else { return 0 };
-        let lines = |path: PathBuf| std::fs::read_to_string(path).unwrap().lines().count() - 1;
+        // A file that was just begun has no header yet.
+        let lines = |path: PathBuf| std::fs::read_to_string(path).unwrap().lines().count().saturating_sub(1);
         months.map(|month| lines(month.unwrap().path())).sum()
     }
 

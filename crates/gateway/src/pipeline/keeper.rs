@@ -21,6 +21,9 @@ use tokio::task::JoinHandle;
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 const STATUS_INTERVAL_ON_DISK: Duration = Duration::from_secs(60);
 
+/// The last write says how everything ended; a busy card may take some seconds for it.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Keeps the small files.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -157,7 +160,7 @@ impl Keeper {
     /// Waits for the last write, and gives the state at the end.
     pub(super) async fn finish(self) -> Status {
         if let Some(writing) = self.writing {
-            let _ = tokio::time::timeout(super::END_TIMEOUT, writing).await;
+            let _ = tokio::time::timeout(LAST_WRITE_TIMEOUT, writing).await;
         }
         self.status
     }
