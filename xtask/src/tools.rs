@@ -51,14 +51,22 @@ pub(crate) const ARM64_GCC: Tool = Tool {
 /// Runs programs for 64-bit ARM.
 pub(crate) const QEMU_ARM64: Tool =
     Tool { program: "qemu-aarch64", package: "qemu-user", need: "the run for 64-bit ARM" };
-/// Shows what the daemon asks of the kernel.
-pub(crate) const STRACE: Tool =
-    Tool { program: "strace", package: "strace", need: "the comparison of system calls with the unit" };
+/// Shows what the daemon asks of the kernel, and answers for the kernel.
+pub(crate) const STRACE: Tool = Tool {
+    program: "strace",
+    package: "strace",
+    need: "the system calls of the unit, and the tests of the clock",
+};
+/// Stands between a program and the time of day.
+pub(crate) const FAKETIME: Tool =
+    Tool { program: "faketime", package: "faketime", need: "the tests of the clock" };
 /// Reads the options of the add-on, there and in its test.
 pub(crate) const JQ: Tool = Tool { program: "jq", package: "jq", need: "the script of the add-on" };
 
-const TOOLS: &[Tool] =
-    &[VALGRIND, QEMU, CXX, OPENSSL, MOSQUITTO, VICTORIA, CARBON, WHISPER, ARM64_GCC, QEMU_ARM64, STRACE, JQ];
+const TOOLS: &[Tool] = &[
+    VALGRIND, QEMU, CXX, OPENSSL, MOSQUITTO, VICTORIA, CARBON, WHISPER, ARM64_GCC, QEMU_ARM64, STRACE,
+    FAKETIME, JQ,
+];
 
 /// A cargo subcommand that is built from crates.io.
 pub(crate) struct CratesIo {

@@ -148,6 +148,8 @@ codes! {
     ClockJumped = "clock.jumped", None, Warning;
     /// The meter's clock differs from the host's.
     MeterClockOff = "clock.meter_differs", None, Warning;
+    /// The meter's clock agrees with the host's again.
+    MeterClockRight = "clock.meter_agrees", None, Info;
     /// Readings without a time were dated.
     Dated = "clock.readings_dated", None, Info;
     /// A sink cannot deliver.
@@ -198,7 +200,7 @@ impl EventCode {
     #[must_use]
     pub fn subject(self) -> Subject {
         match self {
-            Self::MeterClockOff | Self::Dated => Subject::Meter,
+            Self::MeterClockOff | Self::MeterClockRight | Self::Dated => Subject::Meter,
             _ => match self.text().split('.').next() {
                 Some("meter" | "port" | "reading" | "tariff") => Subject::Meter,
                 Some("sink") => Subject::Sink,
@@ -235,6 +237,7 @@ impl EventCode {
                 | Self::ClockUnsynchronised
                 | Self::ClockJumped
                 | Self::MeterClockOff
+                | Self::MeterClockRight
                 | Self::SinkFailing
                 | Self::SinkRecovered
                 | Self::SinkRefused

@@ -248,7 +248,9 @@ impl Pipeline {
         if !matches!(update.what, What::Telegram(_) | What::Reading(_)) {
             return None;
         }
-        let jumped = update.live.then(|| self.jumps.note(self.clock.now(), update.at.unix_ms)).flatten();
+        // Both clocks at once: how long the reading waited here is no jump.
+        let wall_ms = clock::time_of_day().unix_ms;
+        let jumped = update.live.then(|| self.jumps.note(self.clock.now(), wall_ms)).flatten();
         if let Some(ms) = jumped {
             self.happened(EventCode::ClockJumped, None, format!("by {ms} ms against the time that passed"));
         }

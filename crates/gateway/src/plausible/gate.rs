@@ -2,7 +2,7 @@
 use super::doubt::{Doubt, Doubted};
 use super::finding::{Finding, Point, between, impossible_now, said, spread};
 use super::identity::{IN_A_ROW, Identity, Whose};
-use super::instant::{MeterClockWatch, Moment};
+use super::instant::{MeterClock, MeterClockWatch, Moment};
 use super::judged::Told;
 use super::numbers::{Entry, Remarks, Shapes, entries};
 use super::telling::{Telling, once};
@@ -272,11 +272,16 @@ impl Gate {
     }
 
     fn compare_clocks(&mut self, host: Instant, meter: Option<DateTime>, out: &mut Judged) {
-        let Some(ahead) = self.clock.compare(host, meter, self.limits.clock_tolerance) else { return };
-        let side = if ahead > 0 { "ahead of" } else { "behind" };
-        let seconds = ahead.unsigned_abs() / 1000;
-        let detail = format!("the meter's clock is {seconds} s {side} the host's");
-        out.events.push(once(EventCode::MeterClockOff, &self.meter, host, detail));
+        let (code, detail) = match self.clock.compare(host, meter, self.limits.clock_tolerance) {
+            Some(MeterClock::Differs(ahead)) => {
+                let side = if ahead > 0 { "ahead of" } else { "behind" };
+                let seconds = ahead.unsigned_abs() / 1000;
+                (EventCode::MeterClockOff, format!("the meter's clock is {seconds} s {side} the host's"))
+            }
+            Some(MeterClock::Agrees) => (EventCode::MeterClockRight, String::new()),
+            None => return,
+        };
+        out.events.push(once(code, &self.meter, host, detail));
     }
 
     /// True when the telegram says what the one before said, at the same time of the meter.

@@ -63,14 +63,23 @@ impl Moment {
     }
 }
 
-/// Tells once when a meter's clock differs from the host's, until it is right again.
+/// What has become of a meter's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MeterClock {
+    /// It differs from the host's by so many milliseconds; positive: the meter is ahead.
+    Differs(i64),
+    /// It did, and agrees again.
+    Agrees,
+}
+
+/// Tells once when a meter's clock differs from the host's, and once when it is right again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MeterClockWatch {
     off: bool,
 }
 
 impl MeterClockWatch {
-    /// Compares; some milliseconds (positive: the meter is ahead) when the clock has just become wrong.
+    /// Compares; something when the clock has just become wrong or right.
     ///
     /// It is right again within half the tolerance, so that a clock at the limit is not told again and again.
     pub(super) fn compare(
@@ -78,19 +87,20 @@ impl MeterClockWatch {
         host: Instant,
         meter: Option<DateTime>,
         tolerance: Duration,
-    ) -> Option<i64> {
+    ) -> Option<MeterClock> {
         // Only a clock that is right itself can tell that another one is not.
         if host.trust != Trust::HostSynchronised {
             return None;
         }
         let ahead = Instant::from_meter(meter?)?.unix_ms.saturating_sub(host.unix_ms);
         let apart = Duration::from_millis(ahead.unsigned_abs());
-        if self.off {
-            self.off = apart > tolerance / 2;
-            return None;
+        let was_off = self.off;
+        self.off = apart > if was_off { tolerance / 2 } else { tolerance };
+        match (was_off, self.off) {
+            (false, true) => Some(MeterClock::Differs(ahead)),
+            (true, false) => Some(MeterClock::Agrees),
+            _ => None,
         }
-        self.off = apart > tolerance;
-        self.off.then_some(ahead)
     }
 }
 
@@ -162,19 +172,20 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_is_told_once_until_it_is_right_again() {
+    fn a_wrong_clock_is_told_once_and_that_it_is_right_again() {
         let mut watch = MeterClockWatch::default();
         let mut compare = |ahead: i64| {
             let meter = DateTime::from_unix_seconds(10_000 + ahead);
             watch.compare(instant(10_000, Trust::HostSynchronised), meter, Duration::from_secs(60))
         };
         assert_eq!(compare(60), None);
-        assert_eq!(compare(-61), Some(-61_000));
+        assert_eq!(compare(-61), Some(MeterClock::Differs(-61_000)));
         assert_eq!(compare(-75), None, "told already");
         assert_eq!(compare(-45), None, "not right yet");
         assert_eq!(compare(-61), None);
-        assert_eq!(compare(30), None, "right again");
-        assert_eq!(compare(61), Some(61_000));
+        assert_eq!(compare(30), Some(MeterClock::Agrees));
+        assert_eq!(compare(20), None, "told already");
+        assert_eq!(compare(61), Some(MeterClock::Differs(61_000)));
         let unsure = instant(0, Trust::HostUnsynchronised);
         let meter = DateTime::from_unix_seconds(9_999);
         assert_eq!(MeterClockWatch::default().compare(unsure, meter, Duration::ZERO), None);

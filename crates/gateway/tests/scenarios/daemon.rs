@@ -17,14 +17,21 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A telegram of a meter with this number, sent at `unix_s` by its own clock.
 pub(crate) fn telegram(unix_s: i64, meter: &str, lines: &[(&str, &str)]) -> Vec<u8> {
-    let season = if clock::offset_min(unix_s) == 120 { 'S' } else { 'W' };
-    let local = jiff::Timestamp::from_second(clock::local_s(unix_s)).unwrap();
-    let stamp = format!("{}{season}", local.strftime("%y%m%d%H%M%S"));
+    emit(Some(unix_s), meter, lines)
+}
+
+/// The same, of a meter without a clock if there is no time.
+fn emit(unix_s: Option<i64>, meter: &str, lines: &[(&str, &str)]) -> Vec<u8> {
     let number: String = meter.bytes().map(|byte| format!("{byte:02X}")).collect();
     let mut buffer = vec![0; p1::TELEGRAM_LEN_MAX];
     let mut out = Writer::new(&mut buffer);
     let mut telegram = p1::Emitter::begin(&mut out, b"/ISK5\\2M550T-1012").unwrap();
-    telegram.line(b"0-0:1.0.0", &[stamp.as_bytes()]).unwrap();
+    if let Some(unix_s) = unix_s {
+        let season = if clock::offset_min(unix_s) == 120 { 'S' } else { 'W' };
+        let local = jiff::Timestamp::from_second(clock::local_s(unix_s)).unwrap();
+        let stamp = format!("{}{season}", local.strftime("%y%m%d%H%M%S"));
+        telegram.line(b"0-0:1.0.0", &[stamp.as_bytes()]).unwrap();
+    }
     telegram.line(b"0-0:96.1.1", &[number.as_bytes()]).unwrap();
     for (address, value) in lines {
         telegram.line(address.as_bytes(), &[value.as_bytes()]).unwrap();
@@ -35,8 +42,16 @@ pub(crate) fn telegram(unix_s: i64, meter: &str, lines: &[(&str, &str)]) -> Vec<
 
 /// One with the counter of active energy alone, in Wh as kWh with three decimals.
 pub(crate) fn counter(unix_s: i64, meter: &str, wh: i64) -> Vec<u8> {
-    let kwh = format!("{:06}.{:03}*kWh", wh / 1000, wh % 1000);
-    telegram(unix_s, meter, &[("1-0:1.8.0", &kwh)])
+    telegram(unix_s, meter, &[("1-0:1.8.0", &kwh(wh))])
+}
+
+/// The same of a meter without a clock.
+pub(crate) fn counter_without_time(meter: &str, wh: i64) -> Vec<u8> {
+    emit(None, meter, &[("1-0:1.8.0", &kwh(wh))])
+}
+
+fn kwh(wh: i64) -> String {
+    format!("{:06}.{:03}*kWh", wh / 1000, wh % 1000)
 }
 
 /// The counter of active energy.
@@ -75,10 +90,15 @@ pub(crate) struct Place {
 impl Place {
     /// A meter `haus` on standard input, with further keys of it and further sections.
     pub(crate) fn new(meter: &str, sections: &str) -> Self {
+        Self::on("stdin", meter, sections)
+    }
+
+    /// The same with the meter on another port.
+    pub(crate) fn on(port: &str, meter: &str, sections: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             "[default]\nstate_directory = \"state\"\n[default.store]\ncommit_interval = \"1 s\"\n{sections}\n\
-             [default.meter.haus]\nport = \"stdin\"\nprotocol = \"p1\"\n{meter}\n"
+             [default.meter.haus]\nport = \"{port}\"\nprotocol = \"p1\"\n{meter}\n"
         );
         std::fs::write(folder.path().join("metergate.toml"), text).unwrap();
         std::fs::create_dir(folder.path().join("state")).unwrap();

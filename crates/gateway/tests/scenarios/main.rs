@@ -7,6 +7,7 @@ mod broker;
 mod ports;
 
 mod asked;
+mod clock;
 mod daemon;
 mod days;
 mod disk;
