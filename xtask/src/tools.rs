@@ -42,6 +42,9 @@ pub(crate) const WHISPER: Tool =
 /// The broker that the tests of MQTT talk to.
 pub(crate) const MOSQUITTO: Tool =
     Tool { program: "mosquitto", package: "mosquitto", need: "the tests of MQTT and Homie" };
+/// The serial server that the test of RFC 2217 connects to.
+pub(crate) const SER2NET: Tool =
+    Tool { program: "ser2net", package: "ser2net", need: "the tests of RFC 2217" };
 /// Compiles and links C for 64-bit ARM.
 pub(crate) const ARM64_GCC: Tool = Tool {
     program: "aarch64-linux-gnu-gcc",
@@ -64,8 +67,8 @@ pub(crate) const FAKETIME: Tool =
 pub(crate) const JQ: Tool = Tool { program: "jq", package: "jq", need: "the script of the add-on" };
 
 const TOOLS: &[Tool] = &[
-    VALGRIND, QEMU, CXX, OPENSSL, MOSQUITTO, VICTORIA, CARBON, WHISPER, ARM64_GCC, QEMU_ARM64, STRACE,
-    FAKETIME, JQ,
+    VALGRIND, QEMU, CXX, OPENSSL, MOSQUITTO, VICTORIA, CARBON, WHISPER, SER2NET, ARM64_GCC, QEMU_ARM64,
+    STRACE, FAKETIME, JQ,
 ];
 
 /// A cargo subcommand that is built from crates.io.

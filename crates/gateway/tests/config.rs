@@ -220,7 +220,7 @@ fn mistakes_about_ports_are_told_with_the_port_that_was_meant() {
     refused(
         "[default.meter.haus]\nbaud = 300\n",
         "error: metergate.toml:1: meter.haus: there is no `port`\n \
-         help: port = \"/dev/serial/by-id/...\", \"tcp://host:port\", \"stdin\" or \"file:PATH\"\n",
+         help: port = \"/dev/serial/by-id/...\", \"tcp://host:port\", \"rfc2217://host:port\", \"stdin\" or \"file:PATH\"\n",
     );
     port("3000", "2: meter.haus.port: expected a text in quotes, found a whole number");
     port(
@@ -239,7 +239,17 @@ fn mistakes_about_ports_are_told_with_the_port_that_was_meant() {
     port(
         "\"socket://cellar:3000\"",
         "2: meter.haus.port: there are no ports of the kind `socket`\n \
-         help: raw TCP is supported: port = \"tcp://cellar:3000\"",
+         help: raw TCP is `port = \"tcp://cellar:3000\"`",
+    );
+    port(
+        "\"telnet://cellar:3000\"",
+        "2: meter.haus.port: there are no ports of the kind `telnet`\n \
+         help: Telnet that sets the line (RFC 2217) is `port = \"rfc2217://cellar:3000\"`",
+    );
+    port(
+        "\"rfc2217://cellar\"",
+        "2: meter.haus.port: `rfc2217://cellar` is no address\n \
+         help: port = \"rfc2217://192.168.0.10:3000\", with the port number that ser2net listens on",
     );
     port(
         "\"capture.bin\"",

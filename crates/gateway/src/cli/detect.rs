@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `metergate detect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Serial ports, tcp://HOST:PORT, or files with captured bytes; without any, all serial ports.
+    /// Serial ports, tcp://HOST:PORT, rfc2217://HOST:PORT, or files with captured bytes; without any, all serial ports.
     #[arg(value_name = "PORT")]
     pub ports: Vec<PathBuf>,
 }

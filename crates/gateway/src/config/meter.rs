@@ -131,7 +131,9 @@ fn protocol(section: &Section<'_>, model: Option<&'static Model>) -> Option<Prot
 fn place(section: &Section<'_>, folder: &Path) -> Option<Place> {
     if section.table.get("port").is_none() {
         let help =
-            "port = \"/dev/serial/by-id/...\", \"tcp://host:port\", \"stdin\" or \"file:PATH\"".to_owned();
+            "port = \"/dev/serial/by-id/...\", \"tcp://host:port\", \"rfc2217://host:port\", \"stdin\" or \
+                    \"file:PATH\""
+                .to_owned();
         section.problem("", "there is no `port`", help);
         return None;
     }
@@ -160,17 +162,22 @@ pub(crate) fn parse_place(typed: &str, folder: &Path) -> Result<Place, (String, 
             Ok(Place::File(folder.join(path)))
         };
     }
-    if let Some(address) = typed.strip_prefix("tcp://") {
-        return tcp(address.trim_end_matches('/')).ok_or_else(|| {
-            let help =
-                "port = \"tcp://192.168.0.10:3000\", with the port number that ser2net listens on".to_owned();
-            (format!("`{typed}` is no address"), Some(help))
-        });
+    for (scheme, is_raw) in [("tcp://", true), ("rfc2217://", false)] {
+        if let Some(address) = typed.strip_prefix(scheme) {
+            let (host, port) = address_of(address.trim_end_matches('/')).ok_or_else(|| {
+                let help = format!(
+                    "port = \"{scheme}192.168.0.10:3000\", with the port number that ser2net listens on"
+                );
+                (format!("`{typed}` is no address"), Some(help))
+            })?;
+            return Ok(if is_raw { Place::Tcp { host, port } } else { Place::Rfc2217 { host, port } });
+        }
     }
     if let Some((scheme, rest)) = typed.split_once("://") {
         let help = match scheme {
-            "socket" | "rfc2217" | "telnet" => format!("raw TCP is supported: port = \"tcp://{rest}\""),
-            _ => "ports are paths, tcp://host:port, stdin and file:PATH".to_owned(),
+            "socket" => format!("raw TCP is `port = \"tcp://{rest}\"`"),
+            "telnet" => format!("Telnet that sets the line (RFC 2217) is `port = \"rfc2217://{rest}\"`"),
+            _ => "ports are paths, tcp://host:port, rfc2217://host:port, stdin and file:PATH".to_owned(),
         };
         return Err((format!("there are no ports of the kind `{scheme}`"), Some(help)));
     }
@@ -181,7 +188,7 @@ pub(crate) fn parse_place(typed: &str, folder: &Path) -> Result<Place, (String, 
         let help = format!("port = \"/dev/{typed}\", or better its link in /dev/serial/by-id");
         return Err((format!("`{typed}` is no port"), Some(help)));
     }
-    if tcp(typed).is_some() {
+    if address_of(typed).is_some() {
         return Err((format!("`{typed}` is no port"), Some(format!("port = \"tcp://{typed}\""))));
     }
     if typed.contains('.') || typed.contains('/') {
@@ -190,15 +197,18 @@ pub(crate) fn parse_place(typed: &str, folder: &Path) -> Result<Place, (String, 
             Some(format!("captured bytes: port = \"file:{typed}\"")),
         ));
     }
-    let help = "ports are paths such as /dev/ttyUSB0, tcp://host:port, stdin and file:PATH".to_owned();
+    let help =
+        "ports are paths such as /dev/ttyUSB0, tcp://host:port, rfc2217://host:port, stdin and file:PATH"
+            .to_owned();
     Err((format!("`{typed}` is no port"), Some(help)))
 }
 
-fn tcp(address: &str) -> Option<Place> {
+/// Name or address, and port number.
+fn address_of(address: &str) -> Option<(String, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let port = port.parse().ok().filter(|port| *port != 0)?;
-    (!host.is_empty() && !host.contains('/')).then(|| Place::Tcp { host: host.to_owned(), port })
+    (!host.is_empty() && !host.contains('/')).then(|| (host.to_owned(), port))
 }
 
 fn line(section: &Section<'_>, model: Option<&Model>, protocol: Option<Protocol>) -> Option<LineSettings> {
@@ -346,9 +356,11 @@ fn check_use(section: &Section<'_>, meter: &MeterSetup) {
             );
         }
     }
-    if !matches!(meter.port.place, Place::Serial(_)) {
-        for key in ["dtr", "rts", "exclusive"].into_iter().filter(|key| section.table.get(key).is_some()) {
-            let message = format!("needs a serial port, and the port is {}", meter.port.place);
+    let place = &meter.port.place;
+    let is_serial = matches!(place, Place::Serial(_));
+    for (key, applies) in [("dtr", place.sets_line()), ("rts", place.sets_line()), ("exclusive", is_serial)] {
+        if section.table.get(key).is_some() && !applies {
+            let message = format!("needs a serial port, and the port is {place}");
             section.problem(key, message, format!("remove `{key}`"));
         }
     }

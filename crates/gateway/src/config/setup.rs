@@ -106,10 +106,31 @@ pub enum Place {
         /// Port number.
         port: u16,
     },
+    /// A serial port behind Telnet with COM-PORT-OPTION (RFC 2217), which sets its line.
+    Rfc2217 {
+        /// Name or address.
+        host: String,
+        /// Port number.
+        port: u16,
+    },
     /// Standard input.
     Stdin,
     /// A file of captured bytes, read once.
     File(PathBuf),
+}
+
+impl Place {
+    /// At the other end of a connection, which may be dead without a word.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Tcp { .. } | Self::Rfc2217 { .. })
+    }
+
+    /// Its line can be set from here: another speed can be tried, and followed.
+    #[must_use]
+    pub const fn sets_line(&self) -> bool {
+        matches!(self, Self::Serial(_) | Self::Rfc2217 { .. })
+    }
 }
 
 /// As it is written in the configuration.
@@ -117,8 +138,11 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Serial(path) => write!(f, "{}", path.display()),
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Tcp { host, port } | Self::Rfc2217 { host, port } => {
+                let scheme = if matches!(self, Self::Tcp { .. }) { "tcp" } else { "rfc2217" };
+                let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+                write!(f, "{scheme}://{open}{host}{close}:{port}")
+            }
             Self::Stdin => f.write_str("stdin"),
             Self::File(path) => write!(f, "file:{}", path.display()),
         }
@@ -426,5 +450,7 @@ mod tests {
     #[test]
     fn a_place_prints_as_it_is_written() {
         assert_eq!(Place::Tcp { host: "::1".into(), port: 3000 }.to_string(), "tcp://[::1]:3000");
+        let place = Place::Rfc2217 { host: "ser2net.local".into(), port: 3000 };
+        assert_eq!(place.to_string(), "rfc2217://ser2net.local:3000");
     }
 }

@@ -153,6 +153,20 @@ impl Link {
         set
     }
 
+    /// Sets the line to see what comes of it. Where the port cannot do that, the settings before are in force again, so
+    /// that one it cannot do is not what it is opened with for ever.
+    ///
+    /// # Errors
+    /// As [`set_line`](Self::set_line).
+    pub async fn try_line(&mut self, line: LineSettings) -> io::Result<()> {
+        let before = self.line;
+        let tried = self.set_line(line).await;
+        if tried.is_err() {
+            self.line = before;
+        }
+        tried
+    }
+
     /// The line settings in force.
     #[must_use]
     pub const fn line(&self) -> LineSettings {

@@ -1,10 +1,11 @@
-//! Where bytes come from: serial lines, TCP serial servers, standard input and files.
+//! Where bytes come from: serial lines, serial servers on the network, standard input and files.
 //!
 //! A [`Port`] is open or it is an error; [`Link`] keeps one open: it opens it again, by its path, whenever it was
 //! lost. Ports know line settings and nothing of protocols.
 mod file;
 mod link;
 mod parity;
+mod rfc2217;
 mod serial;
 mod stdin;
 mod tcp;
@@ -34,8 +35,10 @@ pub struct Received {
 pub enum Port {
     /// A serial device.
     Serial(serial::Serial),
-    /// A connection to a serial server.
+    /// A connection to a serial server of raw bytes.
     Tcp(tcp::Tcp),
+    /// A connection to a serial server that is told the line settings.
+    Rfc2217(Box<rfc2217::Rfc2217>),
     /// Standard input.
     Stdin(stdin::Stdin),
     /// A file.
@@ -49,11 +52,15 @@ impl Port {
     /// Opens it.
     ///
     /// # Errors
-    /// What the system says: no such device, permission denied, in use, refused, timed out.
+    /// What the system says: no such device, permission denied, in use, refused, timed out; or `Unsupported` when a
+    /// serial server cannot do RFC 2217 or these line settings.
     pub async fn open(setup: &PortSetup, line: LineSettings, speed: Speed, clock: Clock) -> io::Result<Self> {
         Ok(match &setup.place {
             Place::Serial(path) => Self::Serial(serial::Serial::open(path, setup, line, clock)?),
             Place::Tcp { host, port } => Self::Tcp(tcp::Tcp::connect(host, *port, line, clock).await?),
+            Place::Rfc2217 { host, port } => {
+                Self::Rfc2217(Box::new(rfc2217::Rfc2217::connect(host, *port, setup, line, clock).await?))
+            }
             Place::Stdin => Self::Stdin(stdin::Stdin::open(line, clock)?),
             Place::File(path) => Self::File(file::File::open(path, line, speed)?),
         })
@@ -67,6 +74,7 @@ impl Port {
         match self {
             Self::Serial(port) => port.receive(buffer).await,
             Self::Tcp(port) => port.receive(buffer).await,
+            Self::Rfc2217(port) => port.receive(buffer).await,
             Self::Stdin(port) => port.receive(buffer).await,
             Self::File(port) => port.receive(buffer).await,
         }
@@ -81,6 +89,7 @@ impl Port {
             match self {
                 Self::Serial(port) => port.send(bytes).await,
                 Self::Tcp(port) => port.send(bytes).await,
+                Self::Rfc2217(port) => port.send(bytes).await,
                 Self::Stdin(_) | Self::File(_) => Ok(()),
             }
         };
@@ -89,10 +98,11 @@ impl Port {
 
     /// Sets the line once everything sent has left it.
     ///
-    /// A serial server keeps its own speed; there only the parity in software changes.
+    /// A serial server of raw bytes keeps its own speed; there only the parity in software changes.
     ///
     /// # Errors
-    /// What the system says, or `TimedOut` when the bytes do not leave within 5 s.
+    /// What the system says; `TimedOut` when the bytes do not leave within 5 s, or a serial server does not answer;
+    /// `Unsupported` when it sets something else.
     pub async fn set_line(&mut self, line: LineSettings) -> io::Result<()> {
         match self {
             Self::Serial(port) => {
@@ -104,6 +114,7 @@ impl Port {
                 port.set_line(line);
                 Ok(())
             }
+            Self::Rfc2217(port) => port.set_line(line).await,
             Self::Stdin(_) | Self::File(_) => Ok(()),
         }
     }

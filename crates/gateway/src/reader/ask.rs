@@ -19,7 +19,7 @@ pub(super) fn asking(
     signs_on: bool,
     buffer_len: usize,
 ) -> Option<(Meter<Vec<u8>>, Duration)> {
-    if !matches!(setup.port.place, Place::Serial(_) | Place::Tcp { .. }) {
+    if matches!(setup.port.place, Place::Stdin | Place::File(_)) {
         return None;
     }
     match protocol {

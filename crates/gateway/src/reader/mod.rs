@@ -124,7 +124,7 @@ impl Reader {
         let settings = Settings { last_accepted: known.last_accepted, ..setup.settings() };
         let protocol = setup.protocol.or_else(|| setup.model.map(|model| model.protocol));
         let line = setup.port.line.or_else(|| setup.model.map(|model| model.line));
-        let can_try_lines = matches!(setup.port.place, Place::Serial(_));
+        let can_try_lines = setup.port.place.sets_line();
         let guess = known.found.filter(|_| protocol.is_none());
         let first_line = line.or(guess.map(|found| found.line)).unwrap_or(LineSettings::M9600_8N1);
         let link = Link::new(setup.port.clone(), first_line, speed, clock);
@@ -388,7 +388,7 @@ impl Reader {
             }
             Event::NoAnswer { attempts, echo } => {
                 // A serial server may have forgotten us without a word.
-                if matches!(self.setup.port.place, Place::Tcp { .. }) {
+                if self.setup.port.place.is_remote() {
                     self.link.reopen();
                 }
                 Told::Update(What::NoAnswer { attempts, echo })
@@ -415,9 +415,13 @@ impl Reader {
             && let Some(probe) = self.recogniser.try_next(self.now)
         {
             tracing::debug!("meter `{}`: tries {}", self.name, probe.line);
-            let tried = match self.link.set_line(probe.line).await {
+            let tried = match self.link.try_line(probe.line).await {
                 Ok(()) if !probe.request.is_empty() => self.link.send(probe.request).await,
-                tried => tried,
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    self.recogniser.skip(self.now);
+                    Err(error)
+                }
             };
             if let Err(error) = tried {
                 tracing::debug!("meter `{}`: {error}", self.name);
@@ -452,11 +456,11 @@ impl Reader {
     /// Opens a port again that is open and dead.
     fn heal(&mut self) {
         let quiet = self.now.saturating_sub(self.active);
-        let is_tcp = matches!(self.setup.port.place, Place::Tcp { .. });
+        let is_remote = self.setup.port.place.is_remote();
         let is_serial = matches!(self.setup.port.place, Place::Serial(_));
         let why = if quiet >= QUIET && self.link.has_moved() {
             "its path leads elsewhere now"
-        } else if is_tcp && quiet >= self.rhythm.connection_dead_after() {
+        } else if is_remote && quiet >= self.rhythm.connection_dead_after() {
             "the connection is silent for too long"
         } else if is_serial && quiet >= self.rhythm.device_stuck_after() {
             "the device is silent for too long"

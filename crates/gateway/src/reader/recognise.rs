@@ -110,6 +110,13 @@ impl Recogniser {
         self.take_bytes();
         Some(probe)
     }
+
+    /// The settings of the latest try cannot be had here: the next ones are tried at once.
+    pub(super) fn skip(&mut self, now: Duration) {
+        if let Some(trying) = &mut self.trying {
+            trying.until = Some(now);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 /// A recognised meter is given this long to send one whole telegram: longer than the longest usual interval.
 const FIRST_TELEGRAM: Duration = Duration::from_secs(15);
 
-/// A serial server keeps its own speed, so there is nothing to try: as long as two of the longest usual intervals.
+/// A serial server of raw bytes keeps its own speed, so there is nothing to try: as long as two of the longest usual intervals.
 const LISTEN_TO_SERVER: Duration = Duration::from_secs(20);
 
 /// Updates that may wait while a line is printed.
@@ -144,7 +144,7 @@ pub(super) fn scan(places: Vec<Place>, out: &mut dyn Write) -> Result<bool, Fail
 }
 
 fn longest(places: &[Place]) -> Duration {
-    if places.iter().any(|place| matches!(place, Place::Serial(_))) {
+    if places.iter().any(Place::sets_line) {
         PROBES.iter().map(|probe| probe.listen).sum::<Duration>() + FIRST_TELEGRAM
     } else {
         LISTEN_TO_SERVER
@@ -245,7 +245,7 @@ fn configuration(number: usize, place: &Place, found: &Found, out: &mut dyn Writ
         Some(model) => writeln!(out, "model = \"{}\"", model.name)?,
         None => writeln!(out, "protocol = \"{}\"", detection.protocol)?,
     }
-    if matches!(place, Place::Serial(_)) {
+    if place.sets_line() {
         writeln!(out, "line = \"{line}\"")?;
     }
     if found.refusal == Some(Code::MissingKey) {
