@@ -29,6 +29,7 @@ pub mod reader;
 pub mod recorder;
 pub mod report;
 pub mod secret;
+pub mod serve;
 pub mod shutdown;
 pub mod sink;
 pub mod source;

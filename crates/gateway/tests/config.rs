@@ -260,6 +260,20 @@ fn mistakes_about_ports_are_told_with_the_port_that_was_meant() {
         "error: metergate.toml:3: meter.haus.rts: needs a serial port, and the port is tcp://cellar:3000\n help: remove `rts`\n",
     );
     refused(
+        "[default.meter.haus]\nport = \"tcp://localhost:7000\"\nserve = \"tcp://127.0.0.1:7000\"\n",
+        "error: metergate.toml:2: meter.haus.port: tcp://localhost:7000 is where `serve` of meter `haus` is\n \
+         help: the port is where the meter is\n",
+    );
+    refused(
+        "[default.meter.haus]\nport = \"/dev/ttyS0\"\nserve = 7000\n",
+        "error: metergate.toml:3: meter.haus.serve: expected a text in quotes, found a whole number\n",
+    );
+    refused(
+        "[default.meter.haus]\nport = \"/dev/ttyS0\"\nserve = \"tcp://cellar:7000\"\n",
+        "error: metergate.toml:3: meter.haus.serve: `tcp://cellar:7000` is no address of this host with a port\n \
+         help: serve = \"tcp://127.0.0.1:7000\", or \"tcp://0.0.0.0:7000\" for the whole network\n",
+    );
+    refused(
         &format!("{HAUS}\n{}", HAUS.replace("haus", "garage")),
         "error: metergate.toml:5: meter.garage.port: /dev/ttyS0 is read by meter `haus` already\n \
          help: each meter has a port of its own\n",

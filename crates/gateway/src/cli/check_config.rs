@@ -94,6 +94,9 @@ fn meaning_of_meter(meter: &MeterSetup) -> String {
         (Some(_), None) => "with key".to_owned(),
         (Some(_), Some(_)) => "with both keys".to_owned(),
     });
+    if let Some(address) = meter.serve {
+        parts.push(format!("telegrams served at tcp://{address}"));
+    }
     parts.join(", ")
 }
 

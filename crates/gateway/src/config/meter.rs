@@ -8,6 +8,7 @@ use metergate_meter::layout::Layout;
 use metergate_meter::models::{self, Keys, Model};
 use metergate_meter::{Key, LineSettings, Parity, Protocol};
 use metergate_reading::ObisCode;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 const KEYS: &[&str] = &[
@@ -28,6 +29,7 @@ const KEYS: &[&str] = &[
     "echo",
     "silent_after",
     "record",
+    "serve",
     "registers",
     "interval",
     "requests_per_hour",
@@ -64,6 +66,7 @@ pub(super) fn meter(name: &str, section: &Section<'_>, folder: &Path) -> Option<
         iec: iec(section),
         silent_after: section.duration("silent_after"),
         record: section.text("record").map(|path| folder.join(path.value)),
+        serve: serve(section),
         tariff: super::tariff::read(section),
         limits: limits(section),
     };
@@ -380,6 +383,19 @@ fn check_use(section: &Section<'_>, meter: &MeterSetup) {
         let help = "use the link in /dev/serial/by-id or by-path, which stays".to_owned();
         section.note("port", "changes its number when heads are plugged in another order", help);
     }
+}
+
+/// An address of this host in full: nothing is served anywhere unless it is said where.
+fn serve(section: &Section<'_>) -> Option<SocketAddr> {
+    let typed = section.text("serve")?.value;
+    let Ok(address) = typed.strip_prefix("tcp://").unwrap_or(typed).parse::<SocketAddr>() else {
+        let help =
+            "serve = \"tcp://127.0.0.1:7000\", or \"tcp://0.0.0.0:7000\" for the whole network".to_owned();
+        section.problem("serve", format!("`{typed}` is no address of this host with a port"), help);
+        return None;
+    };
+    section.note_if_open("serve", address);
+    Some(address)
 }
 
 fn limits(section: &Section<'_>) -> Limits {

@@ -61,8 +61,10 @@ pub(crate) use node::{Node, Table, Value};
 pub(crate) use problem::Problem;
 
 use crate::cli::Failure;
+use crate::source::loop_guard::asks_itself;
 use layers::Layers;
 use section::{Reading, Section};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Where the configuration stands.
@@ -225,7 +227,15 @@ pub(crate) fn taken_for(profile: &str) -> Option<&'static str> {
     problem::meant(profile, layers::IN_PROFILE.iter().copied().chain(["default"]))
 }
 
-/// A port has one reader.
+/// An address of this host, as far as that is known without asking anybody.
+fn local_target(place: &Place) -> Option<SocketAddr> {
+    let Place::Tcp { host, port } = place else { return None };
+    let address =
+        if host == "localhost" { Ipv4Addr::LOCALHOST.into() } else { host.parse::<IpAddr>().ok()? };
+    Some(SocketAddr::new(address, *port))
+}
+
+/// A port has one reader, and no meter reads what this gateway serves.
 fn check_ports(meters: &[MeterSetup], typed: &[(&str, Section<'_>)]) {
     for (index, meter) in meters.iter().enumerate() {
         let before = meters.iter().take(index).find(|other| other.port.place == meter.port.place);
@@ -233,6 +243,14 @@ fn check_ports(meters: &[MeterSetup], typed: &[(&str, Section<'_>)]) {
         if let (Some(other), Some(section)) = (before, section) {
             let message = format!("{} is read by meter `{}` already", meter.port.place, other.name);
             section.problem("port", message, "each meter has a port of its own".to_owned());
+        }
+        let Some(target) = local_target(&meter.port.place) else { continue };
+        let server = meters.iter().find(|other| {
+            other.serve.is_some_and(|served| asks_itself(target, &[served], |address| address.is_loopback()))
+        });
+        if let (Some(server), Some(section)) = (server, section) {
+            let message = format!("{} is where `serve` of meter `{}` is", meter.port.place, server.name);
+            section.problem("port", message, "the port is where the meter is".to_owned());
         }
     }
 }

@@ -4,6 +4,7 @@ use super::origin::{Origin, Sources};
 use super::problem::{Problem, did_you_mean};
 use crate::secret::Secret;
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -67,6 +68,14 @@ impl<'a> Section<'a> {
     pub(crate) fn note(&self, key: &str, message: impl Into<String>, help: impl Into<Option<String>>) {
         let origin = self.table.get(key).map_or(self.origin, |node| node.origin);
         self.reading.note(origin, &self.path_of(key), message.into(), help.into());
+    }
+
+    /// Notes what a listener beyond this host means: none of those that are set here has a login.
+    pub(crate) fn note_if_open(&self, key: &str, address: SocketAddr) {
+        if !address.ip().is_loopback() {
+            let help = "there is no login: keep it behind a firewall or a proxy".to_owned();
+            self.note(key, "lets everybody in that network read the meter", help);
+        }
     }
 
     fn path_of(&self, key: &str) -> String {

@@ -8,6 +8,7 @@ use metergate_meter::layout::Layout;
 use metergate_meter::models::Model;
 use metergate_meter::{Key, LineSettings, Protocol};
 use metergate_reading::{Number, ObisCode, Unit};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub struct MeterSetup {
     pub silent_after: Option<Duration>,
     /// Where to record what goes over its line.
     pub record: Option<PathBuf>,
+    /// Where others get its telegrams as they come, if anywhere.
+    pub serve: Option<SocketAddr>,
     /// Which of its values are kept by which use case.
     pub tariff: super::TariffSetup,
     /// How much is believed of it.

@@ -23,6 +23,7 @@ use crate::event::{Event, EventCode};
 use crate::plausible::{Arrival, JumpWatch};
 use crate::port::Speed;
 use crate::reader::Reader;
+use crate::serve::Telegrams;
 use crate::shutdown::Shutdown;
 use crate::sink::{News, RunningSink, Sample};
 use crate::source;
@@ -72,8 +73,8 @@ pub struct Options {
 /// Returns how everything was at the end.
 ///
 /// # Errors
-/// When the invocation counters of the last run cannot be read, the store belongs to another gateway, or a sink cannot
-/// be started. What fails later does not end the gateway.
+/// When the invocation counters of the last run cannot be read, the store belongs to another gateway, a sink cannot be
+/// started, or a port to serve on is taken. What fails later does not end the gateway.
 pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::Result<Status> {
     let clock = Clock::start();
     let runtime = runtime_directory();
@@ -90,6 +91,13 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     let heartbeats = Heartbeats::new(clock);
     let sinks = gateway.sinks.iter().map(|setup| RunningSink::start(setup, &names, &store, &heartbeats));
     let sinks: Vec<RunningSink> = sinks.collect::<io::Result<_>>()?;
+
+    // Taken before anything is read: a port that is not free is told at the start.
+    let telegrams = gateway
+        .meters
+        .iter()
+        .map(|meter| meter.serve.map(|at| Telegrams::listen(&meter.name, at)).transpose());
+    let telegrams: Vec<Option<Telegrams>> = telegrams.collect::<io::Result<_>>()?;
 
     let (requests, asked) = mpsc::channel(1);
     let socket = control::place(runtime.as_deref(), gateway.state_directory.as_deref());
@@ -112,11 +120,15 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     for source in gateway.sources {
         readers.spawn(source::run(source, clock, updates.clone(), shutdown.clone()));
     }
-    for meter in gateway.meters {
+    for (meter, telegrams) in gateway.meters.into_iter().zip(telegrams) {
         let known = keeper.known(&meter);
         let name = format!("reader {}", meter.name);
         let speed = options.speed.unwrap_or(Speed::LIVE);
-        let reader = Reader::new(meter, known, speed, clock, updates.clone(), shutdown.clone());
+        let reader = Reader::new(meter, known, speed, clock, updates.clone(), shutdown.clone())
+            .with_tap(telegrams.as_ref().map(Telegrams::tap));
+        if let Some(telegrams) = telegrams {
+            tokio::spawn(telegrams.run(shutdown.clone()));
+        }
         let heartbeat = heartbeats.register(name, READER_PATIENCE, Remedy::Restart);
         readers.spawn(reader.run(heartbeat));
     }

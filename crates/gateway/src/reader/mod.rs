@@ -12,6 +12,7 @@ use crate::config::{IecMode, MeterSetup, Place};
 use crate::found::Found;
 use crate::port::{self, Link, LinkEvent, Received, Speed};
 use crate::recorder::Recorder;
+use crate::serve::Tap;
 use crate::shutdown::Shutdown;
 use crate::update::{TelegramBuf, Update, What};
 use crate::watch::Heartbeat;
@@ -77,6 +78,8 @@ pub struct Reader {
     /// An IEC 62056-21 meter is read out; until then it is listened to.
     signs_on: bool,
     recorder: Option<Recorder>,
+    /// Where others listen.
+    tap: Option<Tap>,
     recogniser: Recogniser,
     watch: Watch,
     rhythm: Rhythm,
@@ -147,6 +150,7 @@ impl Reader {
                     None
                 }
             }),
+            tap: None,
             recogniser: Recogniser::new(line.is_none() && protocol.is_none() && can_try_lines),
             watch: Watch::new(rhythm.patience(), now),
             rhythm,
@@ -168,6 +172,12 @@ impl Reader {
             reader.converse(protocol);
         }
         reader
+    }
+
+    /// The same reader, which passes on what it receives.
+    #[must_use]
+    pub fn with_tap(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// Reads until told to end, or until a file or standard input has ended.
@@ -239,6 +249,9 @@ impl Reader {
         }
         tracing::trace!("meter `{}`: {} bytes", self.name, bytes.len());
         self.record(Direction::Received, bytes);
+        if let Some(tap) = &self.tap {
+            tap.pass(bytes);
+        }
         self.active = self.now;
         self.bytes += bytes.len() as u64;
         self.watch.bytes(bytes, self.now);

@@ -100,6 +100,7 @@ pub fn meter(name: &str, place: Place, protocol: Option<Protocol>) -> MeterSetup
         iec: IecSetup::default(),
         silent_after: None,
         record: None,
+        serve: None,
         tariff: metergate_gateway::config::TariffSetup::default(),
         limits: metergate_gateway::plausible::Limits::default(),
     }

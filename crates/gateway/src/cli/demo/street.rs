@@ -116,6 +116,7 @@ impl House {
             iec: IecSetup { address: None, mode: IecMode::Readout, interval },
             silent_after: Some(self.silent_after),
             record: None,
+            serve: None,
             tariff: TariffSetup::default(),
             limits: Limits::default(),
         }

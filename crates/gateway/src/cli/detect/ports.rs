@@ -206,6 +206,7 @@ fn unknown_meter(place: &Place) -> MeterSetup {
         iec: IecSetup::default(),
         silent_after: None,
         record: None,
+        serve: None,
         tariff: TariffSetup::default(),
         limits: Limits::default(),
     }
