@@ -136,6 +136,7 @@ pub(super) struct Queue {
     dropped: Dropped,
     /// Said once for each failure of the disk.
     overflow_told: bool,
+    high_frequency_told: bool,
     failing: Option<String>,
     retry_at: Option<Instant>,
     writing_since: Option<Instant>,
@@ -158,6 +159,7 @@ impl Queue {
             spool,
             dropped: Dropped::default(),
             overflow_told: false,
+            high_frequency_told: false,
             failing: None,
             retry_at: None,
             writing_since: None,
@@ -400,6 +402,15 @@ impl Queue {
         } else if let Some(one) = remove_first(&mut batch.measured, |one| names::is_detail(one.case)) {
             self.dropped.high_frequency = self.dropped.high_frequency.saturating_add(1);
             self.dropped_one(row_bytes(&one.row));
+            if !self.high_frequency_told {
+                self.high_frequency_told = true;
+                let meter = Arc::clone(&one.row.meter);
+                let event = own_event(
+                    EventCode::HighFrequencyDropped,
+                    "no room until the disk takes them".to_owned(),
+                );
+                self.event(Event { about: Some(meter), ..event });
+            }
         } else {
             return false;
         }
@@ -496,6 +507,7 @@ impl Queue {
             }
         }
         self.overflow_told = false;
+        self.high_frequency_told = false;
         self.failing.take()
     }
 

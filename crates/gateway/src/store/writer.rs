@@ -203,9 +203,9 @@ impl Writer {
             if recovered.is_some() {
                 let dropped = queue.dropped();
                 let detail = format!(
-                    "what waited is written; dropped since the start: {} readings, {} quarter hours",
-                    dropped.rows.saturating_add(dropped.high_frequency),
-                    dropped.measured
+                    "what waited is written; dropped since the start: {} readings, {} high-frequency values, {} \
+                     quarter hours",
+                    dropped.rows, dropped.high_frequency, dropped.measured
                 );
                 queue.event(own_event(EventCode::StoreRecovered, detail));
             }

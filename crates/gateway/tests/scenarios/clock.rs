@@ -3,7 +3,9 @@
 //! libfaketime stands between the program and the time of day, and strace answers for the kernel that a time service
 //! keeps it. So no right is needed, and what this host thinks of its own clock does not matter. The clocks that only
 //! go forward stay as they are.
-use crate::daemon::{DEADLINE, Daemon, Place, counter, counter_without_time, energy, wait_for};
+use crate::daemon::{
+    DEADLINE, Daemon, Place, counter, counter_without_time, energy, is_untraceable, wait_for, with_clock,
+};
 use metergate_gateway::event::{Event, EventCode};
 use metergate_gateway::plausible::HeldReason;
 use metergate_gateway::store::{Mark, Measured, Row, RowFlags, UseCase};
@@ -40,15 +42,14 @@ struct HostClock {
 impl HostClock {
     /// One that says this; nothing where the system lets nobody trace a program.
     fn at(unix_ms: i64) -> Option<Self> {
-        let mut clock = Self { folder: tempfile::tempdir().unwrap(), offset_ms: 0 };
-        clock.set(unix_ms);
-        let mut date = clock.command("date");
-        let said = date.arg("+%s").output();
-        let said = said.map(|said| String::from_utf8(said.stdout).unwrap()).unwrap_or_default();
-        if said.is_empty() {
-            eprintln!("NOT RUN: this host lets nobody trace a program (strace)");
+        if is_untraceable() {
             return None;
         }
+        let mut clock = Self { folder: tempfile::tempdir().unwrap(), offset_ms: 0 };
+        clock.set(unix_ms);
+        let mut date = Command::new("date");
+        date.arg("+%s");
+        let said = String::from_utf8(clock.before(&date).output().unwrap().stdout).unwrap();
         let apart_s = clock.now_ms() / 1000 - said.trim().parse::<i64>().unwrap();
         assert!(apart_s.abs() < 60, "libfaketime is missing: `sudo apt-get install faketime`");
         Some(clock)
@@ -81,34 +82,19 @@ impl HostClock {
         real_ms() + self.offset_ms
     }
 
-    /// A program that goes by this clock, under its own process id.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("strace");
-        command
-            .args(["-D", "-f", "--seccomp-bpf", "-q", "-o", "/dev/null"])
-            .args(["-e", "trace=adjtimex,clock_adjtime", "-e", "signal=none"])
-            .args(["-e", "inject=adjtimex,clock_adjtime:retval=0"])
-            .arg("-E")
-            .arg(format!("LD_PRELOAD={LIBFAKETIME}"))
-            .arg(program)
+    /// A program that goes by this clock.
+    fn before(&self, command: &Command) -> Command {
+        let mut faked = with_clock(command, true, Some(LIBFAKETIME));
+        faked
             .env("FAKETIME_TIMESTAMP_FILE", self.file())
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("NO_FAKE_STAT", "1");
-        command
+        faked
     }
 
     fn start<'p>(&self, place: &'p Place) -> Daemon<'p> {
-        let run = place.command(&["run"]);
-        let mut command = self.command(run.get_program().to_str().unwrap());
-        command.args(run.get_args()).current_dir(run.get_current_dir().unwrap());
-        for (name, value) in run.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        place.start_as(command)
+        place.start_as(self.before(&place.command(&["run"])))
     }
 }
 

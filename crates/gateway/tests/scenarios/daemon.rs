@@ -7,7 +7,7 @@ use metergate_wire::{Writer, p1};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -80,6 +80,38 @@ pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "no {what} within {DEADLINE:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// A command under strace, which answers in place of the kernel whether a time service keeps the host's clock: so a
+/// test says the same on every host. It keeps its process id.
+pub(crate) fn with_clock(command: &Command, synchronised: bool, preload: Option<&str>) -> Command {
+    let state = if synchronised { "0" } else { "5" };
+    let mut traced = Command::new("strace");
+    traced
+        .args(["-D", "-f", "--seccomp-bpf", "-q", "-o", "/dev/null"])
+        .args(["-e", "trace=adjtimex,clock_adjtime", "-e", "signal=none"])
+        .args(["-e", &format!("inject=adjtimex,clock_adjtime:retval={state}")])
+        .args(preload.into_iter().flat_map(|library| ["-E".to_owned(), format!("LD_PRELOAD={library}")]))
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(command.get_current_dir().unwrap_or(Path::new(".")));
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => traced.env(name, value),
+            None => traced.env_remove(name),
+        };
+    }
+    traced
+}
+
+/// True, with a word to who reads it, on a host that lets nobody trace a program.
+pub(crate) fn is_untraceable() -> bool {
+    let traced = with_clock(&Command::new("true"), true, None).status();
+    let untraceable = !traced.is_ok_and(|status| status.success());
+    if untraceable {
+        eprintln!("NOT RUN: this host lets nobody trace a program (strace)");
+    }
+    untraceable
 }
 
 /// Configuration, state and what the program says.
@@ -199,6 +231,11 @@ impl Daemon<'_> {
         if let Err(error) = self.line.as_mut().unwrap().write_all(telegrams) {
             panic!("{error}: {}", self.place.log());
         }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The meter is unplugged for good, and the program ends by itself.
