@@ -134,6 +134,8 @@ codes! {
     QuarterHour = "tariff.quarter_hour", Some(1010), Info;
     /// Quarter hours passed without a reading.
     QuarterHoursMissing = "tariff.quarter_hours_missing", None, Warning;
+    /// Quarter hours or minutes got an earlier reading than the one they had.
+    Corrected = "tariff.corrected", None, Info;
     /// A snapshot on demand.
     Snapshot = "tariff.snapshot", Some(1006), Info;
     /// The snapshot at the start.

@@ -133,7 +133,15 @@ impl Book {
     /// Keeps a believed row, and of it what the use cases want.
     fn keep(&mut self, row: Row, store: &Store, events: &mut Vec<Event>) -> Arc<Row> {
         let row = store.append(row);
-        for measured in self.measure.row(&row) {
+        events.extend(self.measured(&row, store));
+        row
+    }
+
+    /// Keeps of a row that is in the store what the use cases want: of one that was dated afterwards as if it had come
+    /// with its time.
+    pub(super) fn measured(&mut self, row: &Row, store: &Store) -> Vec<Event> {
+        let mut events = Vec::new();
+        for measured in self.measure.row(row) {
             let code = match measured.case {
                 UseCase::Taf6OnDemand => Some(EventCode::Snapshot),
                 UseCase::BootSnapshot => Some(EventCode::BootSnapshot),
@@ -142,7 +150,7 @@ impl Book {
             store.measured(measured);
             events.extend(code.map(|code| self.event(code, row.at, String::new())));
         }
-        row
+        events
     }
 
     /// A reading now, like TAF 6; false when the next one will be taken.

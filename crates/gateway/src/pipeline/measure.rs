@@ -1,8 +1,8 @@
 //! Which readings of one meter the tariff use cases keep.
 use crate::config::TariffSetup;
-use crate::store::{Column, Mark, Measured, Quality, Row, Shape, UseCase};
+use crate::store::{Column, Mark, Measured, Quality, Row, RowFlags, Shape, UseCase};
 use metergate_reading::{Instant, Number, ObisCode, Trust, Unit};
-use metergate_tariff::{BootSnapshot, Dynamic, Grid, Run, Sampler};
+use metergate_tariff::{BootSnapshot, Dynamic, Grid, Pick, Run, Sampler};
 use std::sync::Arc;
 
 /// A reading older than this is no answer to "now": TAF 6 waits for the next.
@@ -11,8 +11,8 @@ const PRESENT_MS: i64 = 60_000;
 /// The use cases of one meter.
 #[derive(Debug)]
 pub(super) struct Measure {
-    load_profile: Option<Sampler>,
-    high_frequency: Option<Sampler>,
+    load_profile: Option<Marks>,
+    high_frequency: Option<Marks>,
     dynamic: Option<Dynamic>,
     boot: Option<BootSnapshot>,
     /// The latest believed row.
@@ -23,6 +23,42 @@ pub(super) struct Measure {
     missing_told: Option<Mark>,
     /// The counters alone, of the shape they were taken from.
     counters: Option<(Arc<Shape>, Arc<Shape>, Vec<usize>)>,
+}
+
+/// The marks of one grid.
+#[derive(Debug)]
+struct Marks {
+    sampler: Sampler,
+    /// The mark that a reading of the past was last offered for, and the time of that reading.
+    offered: Option<(Mark, i64)>,
+}
+
+impl Marks {
+    /// The grid goes on where the store left off.
+    fn new(grid: Grid, recorded: &[Mark], now: Instant) -> Self {
+        Self { sampler: sampler(grid, recorded, now), offered: None }
+    }
+
+    /// The mark whose value a row is, or may be: a row of the past may stand nearer to its mark than the value there,
+    /// which the store decides. Of rows that follow each other in time, as those of a file do, one a mark is offered.
+    fn take(&mut self, row: &Row) -> Option<Pick> {
+        let taken = self.sampler.reading(row.at);
+        let pick = match taken {
+            None if is_of_the_past(row) => self.sampler.grid().pick(row.at)?,
+            taken => taken?,
+        };
+        let at_ms = row.at.unix_ms;
+        if taken.is_none() && self.offered.is_some_and(|(mark, best)| mark == pick.mark && best <= at_ms) {
+            return None;
+        }
+        self.offered = Some((pick.mark, at_ms));
+        Some(pick)
+    }
+}
+
+/// True for a row that comes after rows that are newer: merged, dated afterwards, or released.
+fn is_of_the_past(row: &Row) -> bool {
+    [RowFlags::LATE, RowFlags::DATED_LATER, RowFlags::RELEASED].iter().any(|&flag| row.flags.contains(flag))
 }
 
 /// What the store knows of the use cases of one meter.
@@ -38,8 +74,8 @@ impl Measure {
     /// The use cases go on where the store left off.
     pub(super) fn new(setup: &TariffSetup, recorded: &Recorded, now: Instant) -> Self {
         Self {
-            load_profile: setup.load_profile.map(|grid| sampler(grid, &recorded.load_profile, now)),
-            high_frequency: setup.high_frequency.map(|grid| sampler(grid, &recorded.high_frequency, now)),
+            load_profile: setup.load_profile.map(|grid| Marks::new(grid, &recorded.load_profile, now)),
+            high_frequency: setup.high_frequency.map(|grid| Marks::new(grid, &recorded.high_frequency, now)),
             dynamic: setup.dynamic.map(Dynamic::new),
             boot: setup.boot_snapshot.then(BootSnapshot::default),
             latest: None,
@@ -52,7 +88,7 @@ impl Measure {
     /// What of a believed row is kept, quarter hours first: when space is short they are kept and others dropped.
     pub(super) fn row(&mut self, row: &Row) -> Vec<Measured> {
         let mut kept = Vec::new();
-        if let Some(pick) = self.load_profile.as_mut().and_then(|sampler| sampler.reading(row.at)) {
+        if let Some(pick) = self.load_profile.as_mut().and_then(|marks| marks.take(row)) {
             kept.push(Measured {
                 seq: 0,
                 case: UseCase::Taf7LoadProfile,
@@ -62,14 +98,18 @@ impl Measure {
                 row: self.counters_of(row),
             });
         }
-        if self.asked {
+        // What is asked for now, and steps of the power, are no matter of the past.
+        let is_present = !is_of_the_past(row);
+        if is_present && self.asked {
             self.asked = false;
             kept.push(now(UseCase::Taf6OnDemand, row));
         }
-        if self.boot.as_mut().is_some_and(|boot| boot.reading(row.at)) {
+        // A row that was dated afterwards was the first there was; a late one never is.
+        let is_late = row.flags.contains(RowFlags::LATE);
+        if !is_late && self.boot.as_mut().is_some_and(|boot| boot.reading(row.at)) {
             kept.push(now(UseCase::BootSnapshot, row));
         }
-        if let Some(pick) = self.high_frequency.as_mut().and_then(|sampler| sampler.reading(row.at)) {
+        if let Some(pick) = self.high_frequency.as_mut().and_then(|marks| marks.take(row)) {
             kept.push(Measured {
                 seq: 0,
                 case: UseCase::Taf14HighFrequency,
@@ -79,7 +119,8 @@ impl Measure {
                 row: row.clone(),
             });
         }
-        if let (Some(dynamic), Some(power)) = (&mut self.dynamic, power(row))
+        if is_present
+            && let (Some(dynamic), Some(power)) = (&mut self.dynamic, power(row))
             && dynamic.power(row.at, power).is_some()
         {
             kept.push(now(UseCase::Dynamic, row));
@@ -104,7 +145,7 @@ impl Measure {
 
     /// Quarter hours whose time has passed without a reading, each told once.
     pub(super) fn missing(&mut self, at: Instant) -> Vec<Run> {
-        let Some(sampler) = &self.load_profile else { return Vec::new() };
+        let Some(Marks { sampler, .. }) = &self.load_profile else { return Vec::new() };
         let told = self.missing_told;
         let untold = |run: Run| {
             let first = match told {
@@ -290,6 +331,22 @@ mod tests {
         assert!(doubtful[0].clock_doubtful);
         assert_eq!(cases(&measure.row(&row(1, 7, 200, SYNCHRONISED))), [UseCase::BootSnapshot]);
         assert_eq!(cases(&measure.row(&row(2, 7, 200, SYNCHRONISED))), []);
+    }
+
+    #[test]
+    fn a_row_of_the_past_is_offered_for_a_mark_that_has_a_value_and_no_row_of_now_is() {
+        let setup = TariffSetup { high_frequency: Some(Grid::MINUTE), ..TariffSetup::default() };
+        let mut measure = Measure::new(&setup, &Recorded::default(), at(0));
+        let of = |row: Row, measure: &mut Measure| cases(&measure.row(&row));
+        of(row(20, 7, 200, SYNCHRONISED), &mut measure);
+        let late = |second| Row { flags: RowFlags::LATE, ..row(second, 7, 200, SYNCHRONISED) };
+        let both = [UseCase::Taf7LoadProfile, UseCase::Taf14HighFrequency];
+        assert_eq!(of(late(5), &mut measure), both);
+        assert_eq!(of(late(6), &mut measure), [], "one that came after it is no better");
+        assert_eq!(of(late(3), &mut measure), both, "the store decides");
+        assert_eq!(of(row(1, 7, 200, SYNCHRONISED), &mut measure), [], "a clock that was set back");
+        assert_eq!(measure.snapshot(at(200)), None);
+        assert_eq!(of(late(500), &mut measure), [UseCase::Taf14HighFrequency], "no answer to now");
     }
 
     #[test]

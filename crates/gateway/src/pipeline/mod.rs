@@ -12,6 +12,7 @@
 //! itself waits for nobody but a sink that gets a file ([`RunningSink::offer`]), and for the store when it reads one.
 mod book;
 mod books;
+mod dating;
 mod keeper;
 mod measure;
 mod telling;
@@ -28,10 +29,11 @@ use crate::shutdown::Shutdown;
 use crate::sink::{News, RunningSink, Sample};
 use crate::source;
 use crate::status::Status;
-use crate::store::{self, Budget, RowFlags, Store, StoreSetup};
+use crate::store::{self, Budget, Row, RowFlags, Store, StoreSetup};
 use crate::update::{Update, What};
 use crate::watch::{self, Beginning, Heartbeats, Remedy, RunRecord};
 use books::Books;
+use dating::Dating;
 use keeper::Keeper;
 use metergate_reading::{Instant, Trust};
 use std::io;
@@ -144,7 +146,8 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         observer: options.observer,
         telling,
         jumps: JumpWatch::default(),
-        undated: false,
+        dating: Dating::new(),
+        boot: clock::boot_id(),
     };
     pipeline.began(&beginning);
     pipeline.work(inbox, asked, shutdown.clone()).await;
@@ -191,8 +194,9 @@ struct Pipeline {
     observer: Option<mpsc::Sender<Arc<Update>>>,
     telling: Telling,
     jumps: JumpWatch,
-    /// There are rows without a time.
-    undated: bool,
+    dating: Dating,
+    /// Since which readings without a time count theirs.
+    boot: Option<String>,
 }
 
 impl Pipeline {
@@ -224,6 +228,7 @@ impl Pipeline {
                     }
                 }
                 Some(asked) = asked.recv() => self.answer(asked),
+                rows = self.dating.dated() => self.dated(&rows),
                 _ = tick.tick() => {
                     self.tick();
                     let ended = !self.sinks.is_empty() && self.sinks.iter().all(RunningSink::has_ended);
@@ -282,7 +287,9 @@ impl Pipeline {
             What::Reading(reading) => book.reading(reading, arrival, &self.store, &mut self.reader),
             _ => return None,
         };
-        self.undated |= sample.as_ref().is_some_and(|sample| sample.at.trust == Trust::None);
+        if let Some(sample) = &sample {
+            self.dating.note(sample.at);
+        }
         for event in events {
             self.tell(event);
         }
@@ -291,9 +298,7 @@ impl Pipeline {
 
     fn tick(&mut self) {
         let now = clock::time_of_day();
-        if self.undated && now.trust != Trust::None {
-            self.date(now);
-        }
+        self.dating.look(now, clock::since_boot_ms(), self.boot.as_deref(), &self.store);
         self.books.open_blind(&mut self.reader, now);
         let events: Vec<Event> = self.books.all.values_mut().filter_map(|book| book.missing(now)).collect();
         for event in events {
@@ -308,18 +313,22 @@ impl Pipeline {
         self.keeper.save(&self.sinks, self.store.health(), self.clock, false);
     }
 
-    /// A time can be trusted for the first time: what came before gets its own.
-    fn date(&mut self, now: Instant) {
-        self.undated = false;
-        let Some(boot) = clock::boot_id() else { return };
-        let offset_ms = now.unix_ms.saturating_sub(clock::since_boot_ms());
-        // The rows go the way of all committed rows; who asked for them live has had them.
-        drop(self.store.date_rows(&boot, offset_ms));
-        self.happened(
-            EventCode::Dated,
-            None,
-            format!("the clock is right since {offset_ms} ms before the boot"),
-        );
+    /// Rows of the past have got their time.
+    fn dated(&mut self, rows: &[Arc<Row>]) {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+        let time = |row: &Row| {
+            let at = jiff::Timestamp::from_millisecond(row.at.unix_ms);
+            at.map_or_else(|_| String::new(), |at| at.to_string())
+        };
+        let detail = format!("{} of {} to {}", rows.len(), time(first), time(last));
+        self.happened(EventCode::Dated, None, detail);
+        for row in rows {
+            let book = self.books.all.get_mut(&row.meter);
+            let events = book.map(|book| book.measured(row, &self.store)).unwrap_or_default();
+            for event in events {
+                self.tell(event);
+            }
+        }
     }
 
     fn answer(&mut self, Asked { request, answer }: Asked) {
@@ -405,6 +414,12 @@ impl Pipeline {
         }
         // A disk that hangs must not hold up the end.
         let _ = tokio::time::timeout(END_TIMEOUT, self.store.flush()).await;
+        if self.dating.waits()
+            && let Ok(rows) = tokio::time::timeout(END_TIMEOUT, self.dating.dated()).await
+        {
+            self.dated(&rows);
+            let _ = tokio::time::timeout(END_TIMEOUT, self.store.flush()).await;
+        }
         self.sinks.iter().for_each(RunningSink::close);
         drain(&self.sinks, self.clock, told_to_end).await;
         for sink in self.sinks.iter().filter(|sink| !sink.is_finished()) {

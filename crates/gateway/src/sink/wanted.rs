@@ -1,6 +1,7 @@
 //! From what is believed to what one sink wants of it.
 use super::sample::{Point, Sample};
 use crate::config::Selection;
+use crate::store::RowFlags;
 use metergate_reading::{Number, ObisCode, RegisterId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,14 +28,16 @@ impl Wanted {
 
     /// The sample as the sink wants it, or `None` when it wants nothing of it.
     pub(crate) fn of(&mut self, mut sample: Sample) -> Option<Sample> {
-        if !self.selection.wants_meter(&sample.meter) || !self.is_due(&sample) {
+        // A correction is wanted by whoever got what it corrects, and says nothing about what comes next.
+        let corrected = sample.flags.contains(RowFlags::CORRECTED);
+        if !self.selection.wants_meter(&sample.meter) || !(corrected || self.is_due(&sample)) {
             return None;
         }
         let Sample { meter, at, points, .. } = &mut sample;
         points.retain_mut(|point| {
             self.selection.wants_register(point.register.obis())
                 && !(self.selection.sent_only && point.derived)
-                && self.has_changed(meter, point, at.unix_ms)
+                && (corrected || self.has_changed(meter, point, at.unix_ms))
         });
         for point in points.iter_mut() {
             self.dress(point);
@@ -42,7 +45,9 @@ impl Wanted {
         if sample.points.is_empty() {
             return None;
         }
-        self.passed_ms.insert(Arc::clone(&sample.meter), sample.at.unix_ms);
+        if !corrected {
+            self.passed_ms.insert(Arc::clone(&sample.meter), sample.at.unix_ms);
+        }
         Some(sample)
     }
 
@@ -105,7 +110,6 @@ fn at_least(change: Number, least: Number) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::RowFlags;
     use metergate_reading::{Instant, Trust, Unit};
     use std::time::Duration;
 
@@ -184,6 +188,22 @@ mod tests {
             }
         }
         assert_eq!(passed, [0, 2, 4, 64]);
+    }
+
+    #[test]
+    fn a_correction_passes_an_interval_and_a_change_and_moves_neither() {
+        let mut wanted = Wanted::new(Selection {
+            change: vec![("16.7.0".parse().unwrap(), Number::new(5, 0))],
+            min_interval: Some(Duration::from_secs(10)),
+            ..Selection::default()
+        });
+        let power = |second, watt| sample("haus", second, &[("1-0:16.7.0", Number::new(watt, 0))]);
+        let corrected = |second, watt| Sample { flags: RowFlags::CORRECTED, ..power(second, watt) };
+        assert!(wanted.of(power(20, 100)).is_some());
+        assert!(wanted.of(corrected(18, 101)).is_some());
+        assert!(wanted.of(power(29, 200)).is_none(), "the interval is over at 30 s");
+        assert!(wanted.of(power(30, 104)).is_none(), "4 W since the 100 W");
+        assert!(wanted.of(power(30, 105)).is_some());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 use super::block::{self, Block, BlockRow};
 use super::database::{Database, Ids, count, in_transaction, integer};
 use super::error::Doing;
+use super::measured::{self, Corrections};
 use super::queue::{Batch, Change};
-use super::{Measured, Quality, Row, StoreError, names};
+use super::{Row, StoreError, names};
 use crate::event::Event;
 use crate::plausible::EpochCause;
 use crate::plausible::{Epoch, Held, HeldReason, Judgement};
@@ -31,7 +32,7 @@ pub(super) struct Dated {
     pub(super) up_to: i64,
 }
 
-/// Commits a batch; it is on the disk when this returns.
+/// Commits a batch; it is on the disk when this returns. Says which values it has put in the place of others.
 ///
 /// # Errors
 /// What SQLite says; then nothing of the batch is in the database.
@@ -39,7 +40,7 @@ pub(super) fn commit(
     database: &mut Database,
     batch: &Batch,
     dated: Option<&Dated>,
-) -> Result<(), StoreError> {
+) -> Result<Corrections, StoreError> {
     in_transaction(database, |transaction, ids| {
         let rows = batch.rows.iter().chain(dated.iter().flat_map(|dated| &dated.rows));
         put_rows(transaction, ids, rows)?;
@@ -48,9 +49,7 @@ pub(super) fn commit(
             transaction.execute(sql, params![dated.boot, dated.up_to]).doing("writing")?;
         }
         put_undated(transaction, ids, batch)?;
-        for measured in &batch.measured {
-            put_measured(transaction, ids, measured)?;
-        }
+        let corrections = measured::put(transaction, ids, &batch.measured)?;
         put_events(transaction, &batch.events)?;
         for change in &batch.changes {
             put_change(transaction, ids, change)?;
@@ -60,7 +59,7 @@ pub(super) fn commit(
             let mut put = transaction.prepare_cached(sql).doing("writing")?;
             put.execute(params![sink, stream.text(), integer(*seq)]).doing("writing")?;
         }
-        Ok(())
+        Ok(corrections)
     })
 }
 
@@ -123,55 +122,6 @@ fn put_undated(transaction: &Transaction<'_>, ids: &mut Ids<'_>, batch: &Batch) 
         transaction.execute(sql, [last.saturating_sub(UNDATED_MAX)]).doing("writing")?;
     }
     Ok(())
-}
-
-fn put_measured(
-    transaction: &Transaction<'_>,
-    ids: &mut Ids<'_>,
-    measured: &Measured,
-) -> Result<(), StoreError> {
-    let meter = ids.meter(&measured.row.meter)?;
-    let (case, mark_s) = (measured.case.code(), measured.mark.unix_s());
-    if names::has_grid(measured.case) {
-        let sql =
-            "SELECT seq, at_ms, quality FROM measured WHERE meter = ?1 AND use_case = ?2 AND mark_s = ?3";
-        let mut present = transaction.prepare_cached(sql).doing("reading")?;
-        let present: Option<(i64, i64, String)> = present
-            .query_row(params![meter, case, mark_s], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()
-            .doing("reading")?;
-        if let Some((seq, at_ms, quality)) = present {
-            if !beats(measured, at_ms, names::quality(&quality)) {
-                return Ok(());
-            }
-            transaction.execute("DELETE FROM measured WHERE seq = ?1", [seq]).doing("writing")?;
-        }
-    }
-    let sql = "INSERT INTO measured VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let bytes = block::pack_one(&BlockRow::new(&measured.row, ids.shape(&measured.row.shape)?));
-    let mut put = transaction.prepare_cached(sql).doing("writing")?;
-    let values = params![
-        integer(measured.seq),
-        meter,
-        case,
-        mark_s,
-        measured.quality.name(),
-        measured.clock_doubtful,
-        measured.row.at.unix_ms,
-        bytes,
-    ];
-    put.execute(values).doing("writing")?;
-    Ok(())
-}
-
-/// Whether a value takes the place of the one that its mark has: an earlier reading does, and what a person gives.
-fn beats(measured: &Measured, at_ms: i64, present: Option<Quality>) -> bool {
-    match (measured.quality, present) {
-        (Quality::Substituted, _) | (_, None) => true,
-        (_, Some(Quality::Substituted)) | (Quality::Missing, _) => false,
-        (_, Some(Quality::Missing)) => true,
-        (_, Some(Quality::Exact | Quality::Late)) => measured.row.at.unix_ms < at_ms,
-    }
 }
 
 fn put_events<'e>(

@@ -25,6 +25,7 @@ mod commit;
 mod database;
 mod error;
 mod history;
+mod measured;
 mod names;
 mod queue;
 mod reader;
@@ -206,7 +207,9 @@ impl Store {
     /// Keeps a row that a tariff use case has chosen, and returns its number.
     ///
     /// It is committed at once (values of low priority with the next commit), and only then seen. For a mark of a
-    /// grid that has a value already the earlier reading stays, unless a person gave one.
+    /// grid that has a value already the earlier reading stays, unless a person gave one. One that takes the place of a
+    /// value that was seen carries [`RowFlags::CORRECTED`] and is the event
+    /// [`Corrected`](crate::event::EventCode::Corrected); it is a new entry of the stream, with the key of the old one.
     pub fn measured(&self, measured: Measured) -> u64 {
         self.shared().put(|queue| queue.measured(measured))
     }
@@ -250,12 +253,16 @@ impl Store {
     }
 
     /// Dates the rows of one boot that came before any clock could be trusted: each gets its number, the flag
-    /// [`RowFlags::DATED_LATER`] and `unix_ms` = its milliseconds since the boot + `offset_ms`.
+    /// [`RowFlags::DATED_LATER`], the trust of `booted`, and as time its milliseconds since the boot after `booted`.
     ///
     /// The rows arrive after their commit; the sender is dropped when the store ends before.
-    pub fn date_rows(&self, boot: &str, offset_ms: i64) -> oneshot::Receiver<Vec<Arc<Row>>> {
+    pub fn date_rows(
+        &self,
+        boot: &str,
+        booted: metergate_reading::Instant,
+    ) -> oneshot::Receiver<Vec<Arc<Row>>> {
         let (reply, dated) = oneshot::channel();
-        self.shared().put(|queue| queue.date_rows(boot, offset_ms, reply));
+        self.shared().put(|queue| queue.date_rows(boot, booted, reply));
         dated
     }
 

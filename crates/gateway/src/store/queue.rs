@@ -6,10 +6,10 @@ use super::{Measured, Remark, Row, StoreSetup};
 use crate::config::Stream;
 use crate::event::{Event, EventCode};
 use crate::plausible::{Epoch, Held, Judgement};
-use metergate_reading::Trust;
+use metergate_reading::{Instant, Trust};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant as Moment};
 use tokio::sync::oneshot;
 
 /// What may wait in memory while the disk takes nothing: 16 h of one meter with 12 registers at 1 Hz, or over a year
@@ -105,7 +105,8 @@ fn event_bytes(event: &Event) -> usize {
 #[derive(Debug)]
 pub(super) struct DateRequest {
     pub(super) boot: String,
-    pub(super) offset_ms: i64,
+    /// When that was.
+    pub(super) booted: Instant,
     pub(super) reply: oneshot::Sender<Vec<Arc<Row>>>,
 }
 
@@ -129,8 +130,8 @@ pub(super) struct Queue {
     bytes: usize,
     /// Bytes that the writer has taken and not committed yet.
     bytes_taken: usize,
-    due: Option<Instant>,
-    cursors_due: Option<Instant>,
+    due: Option<Moment>,
+    cursors_due: Option<Moment>,
     dates: Vec<DateRequest>,
     spool: Option<Spool>,
     dropped: Dropped,
@@ -138,8 +139,8 @@ pub(super) struct Queue {
     overflow_told: bool,
     high_frequency_told: bool,
     failing: Option<String>,
-    retry_at: Option<Instant>,
-    writing_since: Option<Instant>,
+    retry_at: Option<Moment>,
+    writing_since: Option<Moment>,
     pub(super) generation: u64,
     pub(super) closing: bool,
 }
@@ -271,11 +272,11 @@ impl Queue {
         self.batch.cursors.insert((sink.into(), stream), seq);
         // Only cursors are written then. If rows were too, their delivery would set the next cursor, and a gateway
         // with a sink would commit every 5 s.
-        self.cursors_due.get_or_insert_with(|| Instant::now() + delay);
+        self.cursors_due.get_or_insert_with(|| Moment::now() + delay);
     }
 
-    pub(super) fn date_rows(&mut self, boot: &str, offset_ms: i64, reply: oneshot::Sender<Vec<Arc<Row>>>) {
-        self.dates.push(DateRequest { boot: boot.to_owned(), offset_ms, reply });
+    pub(super) fn date_rows(&mut self, boot: &str, booted: Instant, reply: oneshot::Sender<Vec<Arc<Row>>>) {
+        self.dates.push(DateRequest { boot: boot.to_owned(), booted, reply });
         self.hurry(Duration::ZERO);
     }
 
@@ -445,19 +446,19 @@ impl Queue {
 
     /// Commits no later than in so long.
     pub(super) fn hurry(&mut self, delay: Duration) {
-        let due = Instant::now() + delay;
+        let due = Moment::now() + delay;
         self.due = Some(self.due.map_or(due, |present| present.min(due)));
     }
 
     /// When the writer has something to do.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Moment> {
         let due = self.due.into_iter().chain(self.cursors_due).min()?;
         Some(self.retry_at.map_or(due, |retry| due.max(retry)))
     }
 
     /// Takes what is due now: everything, or only cursors.
     pub(super) fn take(&mut self) -> Taken {
-        let now = Instant::now();
+        let now = Moment::now();
         self.writing_since = Some(now);
         self.cursors_due = None;
         if !self.closing && self.due.is_none_or(|due| due > now) && self.dates.is_empty() {
@@ -469,7 +470,7 @@ impl Queue {
 
     /// Takes everything.
     pub(super) fn take_all(&mut self) -> Taken {
-        self.writing_since = Some(Instant::now());
+        self.writing_since = Some(Moment::now());
         self.due = None;
         self.cursors_due = None;
         self.bytes_taken = std::mem::take(&mut self.bytes);
@@ -517,7 +518,7 @@ impl Queue {
         self.put_back(taken);
         self.drop_surplus();
         self.writing_since = None;
-        let now = Instant::now();
+        let now = Moment::now();
         self.retry_at = Some(now + retry_in);
         self.due = Some(now);
         self.failing.replace(error.to_owned()).is_none()
@@ -594,7 +595,7 @@ impl Queue {
         self.failing = Some(error);
     }
 
-    pub(super) fn writing_since(&self) -> Option<Instant> {
+    pub(super) fn writing_since(&self) -> Option<Moment> {
         self.writing_since
     }
 

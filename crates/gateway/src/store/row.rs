@@ -77,9 +77,11 @@ impl RowFlags {
     pub const PARTLY_HELD: Self = Self(1 << 5);
     /// Released from quarantine.
     pub const RELEASED: Self = Self(1 << 6);
+    /// Of what a use case chose: took the place of a later reading that was the value of its mark before.
+    pub const CORRECTED: Self = Self(1 << 7);
 
     /// Each flag with its name in JSON.
-    pub const NAMES: [(Self, &'static str); 7] = [
+    pub const NAMES: [(Self, &'static str); 8] = [
         (Self::LATE, "late"),
         (Self::SALVAGED, "salvaged"),
         (Self::UNAUTHENTICATED, "unauthenticated"),
@@ -87,6 +89,7 @@ impl RowFlags {
         (Self::CLOCK_JUMPED, "clock_jumped"),
         (Self::PARTLY_HELD, "partly_held"),
         (Self::RELEASED, "released"),
+        (Self::CORRECTED, "corrected"),
     ];
 
     /// The same with the offset of the meter's clock in minutes east of Greenwich; one that is no multiple of a quarter

@@ -9,7 +9,7 @@ use super::reader::Names;
 use super::seal;
 use super::spool::Spool;
 use super::{Committed, Recovered, Row, RowFlags, Shared, StoreError, StoreSetup};
-use crate::event::EventCode;
+use crate::event::{Event, EventCode};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -158,8 +158,13 @@ impl Writer {
     fn try_commit(&mut self, taken: &mut Taken, dated: Option<&Dated>) -> Result<(), StoreError> {
         self.reopen(taken)?;
         if let Some(database) = &mut self.database {
-            commit::commit(database, &taken.batch, dated)?;
+            let corrections = commit::commit(database, &taken.batch, dated)?;
             self.succeeded(taken, dated);
+            for (meter, detail) in corrections.told() {
+                tracing::info!("meter `{meter}`: {detail}");
+                let event = Event { about: Some(meter), ..own_event(EventCode::Corrected, detail) };
+                self.shared.put(|queue| queue.event(event));
+            }
         }
         Ok(())
     }
@@ -292,7 +297,7 @@ impl Writer {
             Err(error) => {
                 self.failed(taken, &error);
                 let mut queue = self.shared.queue();
-                queue.date_rows(&request.boot, request.offset_ms, request.reply);
+                queue.date_rows(&request.boot, request.booted, request.reply);
             }
         }
     }
@@ -311,8 +316,8 @@ impl Writer {
             let (id, meter): (i64, i64) = (row.get(0).doing("reading")?, row.get(1).doing("reading")?);
             let bytes: Vec<u8> = row.get(2).doing("reading")?;
             let mut row = names.row(connection, meter, block::unpack_one("undated row", id, &bytes)?)?;
-            row.at.unix_ms = row.at.unix_ms.saturating_add(request.offset_ms);
-            row.at.trust = metergate_reading::Trust::HostSynchronised;
+            row.at.unix_ms = row.at.unix_ms.saturating_add(request.booted.unix_ms);
+            row.at.trust = request.booted.trust;
             row.flags = row.flags.with(RowFlags::DATED_LATER);
             rows.push(row);
             up_to = id;
@@ -350,7 +355,7 @@ fn tell(queue: &mut Queue, recovered: &Recovered) {
     }
 }
 
-fn damaged(aside: &std::path::Path) -> crate::event::Event {
+fn damaged(aside: &std::path::Path) -> Event {
     let name = aside.file_name().unwrap_or_default().to_string_lossy();
     own_event(
         EventCode::StoreFailing,

@@ -3,7 +3,7 @@ use crate::broker::{Broker, Listener};
 use crate::daemon::{Place, counter, energy, listen, telegram, text, wait_for};
 use metergate_gateway::event::EventCode;
 use metergate_gateway::plausible::{EpochCause, HeldReason, epoch_at, total};
-use metergate_gateway::store::RowFlags;
+use metergate_gateway::store::{Mark, Quality, RowFlags};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -119,4 +119,64 @@ fn row_31_a_counter_of_30_after_43354009_is_in_no_sink_and_a_late_value_is_merge
     assert!(detail(EventCode::RolledBack).contains("3.0 Wh after 4335400.9 Wh"), "{events:?}");
     detail(EventCode::Merged);
     assert_eq!(text(&place.status()["meters"]["haus"]["verdict"]), "ok");
+}
+
+#[test]
+fn a_late_reading_nearer_to_the_mark_corrects_a_quarter_hour_once_in_sinks_and_reports() {
+    let broker = Broker::start();
+    let listener = listen(broker.port, "metergate/haus/history");
+    let sink = format!(
+        "[default.sink.broker]\nkind = \"mqtt\"\nurl = \"mqtt://127.0.0.1:{}\"\nstreams = [\"quarter-hours\"]\n",
+        broker.port
+    );
+    let place = Place::new("boot_snapshot = false\ntaf14 = true", &sink);
+    let mut daemon = place.start();
+    // Half a minute late at the first mark; a minute is late until the next.
+    for (second, wh) in [(30, 1030), (900, 1900), (1800, 2800)] {
+        daemon.say(&counter(START_S + second, "M1", wh));
+    }
+    wait_for("three of each", || listener.so_far().len() >= 6);
+    // Nearer to the mark, then one that is not, then the same once more.
+    for (second, wh) in [(3, 1003), (9, 1009), (3, 1003)] {
+        daemon.say(&counter(START_S + second, "M1", wh));
+    }
+    wait_for("corrections", || listener.so_far().len() >= 8);
+    wait_for("late readings", || place.rows() >= 5);
+    daemon.stop();
+
+    let documents = listener.so_far();
+    let documents: Vec<Value> =
+        documents.iter().map(|one| serde_json::from_str(&one.payload).unwrap()).collect();
+    let of_mark = |case: &str| -> Vec<(String, String, String)> {
+        let first = documents
+            .iter()
+            .filter(|one| one["use_case"] == case && text(&one["mark"]).starts_with("2026-04-12T10:00:00"));
+        first
+            .map(|one| {
+                let wh = one["registers"]["1-0_1.8.0"].to_string();
+                (wh, text(&one["quality"]), one["flags"].to_string())
+            })
+            .collect()
+    };
+    let row = |wh: &str, quality: &str, flags: &str| (wh.to_owned(), quality.to_owned(), flags.to_owned());
+    for case in ["taf7", "taf14"] {
+        let wanted = [row("1030", "late", "[]"), row("1003", "exact", "[\"late\",\"corrected\"]")];
+        assert_eq!(of_mark(case), wanted);
+    }
+    assert_eq!(documents.len(), 8, "{documents:?}");
+
+    let mut reader = place.reader();
+    let mark = |second| Mark::from_unix_s(START_S + second);
+    let found = reader.quarter_hours("haus", &energy(), mark(0), mark(900)).unwrap();
+    let value = found[0].value.unwrap();
+    assert_eq!((value.to_string().as_str(), found[0].quality), ("1003", Quality::Exact));
+    let events = place.events();
+    let told: Vec<&str> = events
+        .iter()
+        .filter(|(code, _)| code == EventCode::Corrected.text())
+        .map(|(_, detail)| detail.as_str())
+        .collect();
+    let words = |taf: u8| format!("values like TAF {taf} of earlier readings: that of 2026-04-12T10:00:00Z");
+    assert_eq!(told.len(), 2, "{events:?}");
+    assert!(told.contains(&words(7).as_str()) && told.contains(&words(14).as_str()), "{told:?}");
 }

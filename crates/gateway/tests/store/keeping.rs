@@ -3,7 +3,9 @@ use crate::place::{NOON_MS, Place, SOON, all_rows, event, measured, nth, row, wa
 use metergate_gateway::config::Stream;
 use metergate_gateway::event::EventCode;
 use metergate_gateway::plausible::{Epoch, EpochCause, Held, HeldReason, Judgement};
-use metergate_gateway::store::{Measured, Recovered, Remark, Row, RowFlags, Store, StoreError, UseCase};
+use metergate_gateway::store::{
+    Measured, Quality, Recovered, Remark, Row, RowFlags, Store, StoreError, UseCase,
+};
 use metergate_reading::{Instant, Number, RegisterId, Trust, Unit};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -158,9 +160,41 @@ fn an_earlier_reading_takes_the_mark_and_a_later_one_does_not() {
 }
 
 #[test]
+fn an_earlier_reading_of_a_mark_that_was_seen_is_a_correction_with_a_number_of_its_own() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let taf7 = UseCase::Taf7LoadProfile;
+    store.measured(measured(900, 20_000, taf7));
+    store.measured(measured(1800, 5_000, taf7));
+    assert!(store.flush_blocking(SOON));
+    // Two better ones in one commit, the best in the middle, and one that is no better than what is there.
+    store.measured(measured(900, 8_000, taf7));
+    store.measured(measured(900, 2_000, taf7));
+    store.measured(measured(1800, 6_000, taf7));
+    assert!(store.flush_blocking(SOON));
+    let mut reader = store.reader();
+    let kept = reader.measured_after(0, 100).unwrap();
+    let kept: Vec<_> = kept.iter().map(|one| (one.seq, one.mark.unix_s(), one.row.flags)).collect();
+    assert_eq!(kept, [(2, 1800, RowFlags::default()), (4, 900, RowFlags::CORRECTED)]);
+    wait_for(|| !reader.events_after(0, 10).unwrap().is_empty());
+    let events = reader.events_after(0, 10).unwrap();
+    let [event] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((event.code, event.about.as_deref()), (EventCode::Corrected, Some("house")));
+    assert_eq!(event.detail, "values like TAF 7 of earlier readings: that of 1970-01-01T00:15:00Z");
+    // What a person has put there stays.
+    let by_hand = Measured { quality: Quality::Substituted, ..measured(900, 9_000, taf7) };
+    store.measured(by_hand);
+    store.measured(measured(900, 0, taf7));
+    assert!(store.flush_blocking(SOON));
+    let kept = reader.measured_after(4, 100).unwrap();
+    assert_eq!(kept.iter().map(|one| one.quality).collect::<Vec<_>>(), [Quality::Substituted]);
+}
+
+#[test]
 fn a_reading_without_a_time_is_dated_afterwards_and_not_shown_before() {
     let place = Place::new();
     let (store, _) = place.open();
+    let booted = Instant { unix_ms: NOON_MS, trust: Trust::HostSynchronised };
     let undated = |ms| Row { at: Instant { unix_ms: ms, trust: Trust::None }, ..row("house", 0, [ms, 0]) };
     assert_eq!(store.append(undated(5_000)).seq, 0);
     assert_eq!(store.append(undated(6_000)).seq, 0);
@@ -172,8 +206,8 @@ fn a_reading_without_a_time_is_dated_afterwards_and_not_shown_before() {
     for (store, boot) in [(store, "boot-1"), (copy.open().0, "boot-1")] {
         assert!(store.flush_blocking(SOON));
         assert_eq!(all_rows(&store).len(), 1);
-        assert_eq!(store.date_rows("another boot", 0).blocking_recv(), Ok(vec![]));
-        let dated = store.date_rows(boot, NOON_MS).blocking_recv().unwrap();
+        assert_eq!(store.date_rows("another boot", booted).blocking_recv(), Ok(vec![]));
+        let dated = store.date_rows(boot, booted).blocking_recv().unwrap();
         let expected: Vec<Row> = [5_000, 6_000, 7_000]
             .into_iter()
             .zip(2..)
@@ -186,7 +220,7 @@ fn a_reading_without_a_time_is_dated_afterwards_and_not_shown_before() {
             .collect();
         assert_eq!(dated.iter().map(|row| (**row).clone()).collect::<Vec<_>>(), expected);
         assert_eq!(all_rows(&store)[1..], expected);
-        assert_eq!(store.date_rows(boot, NOON_MS).blocking_recv(), Ok(vec![]), "each only once");
+        assert_eq!(store.date_rows(boot, booted).blocking_recv(), Ok(vec![]), "each only once");
         assert_eq!(store.append(nth(2)).seq, 5);
     }
 }
