@@ -164,6 +164,86 @@ fn row_33_a_month_of_a_household_equals_the_calculation_by_hand() {
 }
 
 #[test]
+fn row_26_registers_of_a_month_and_of_tariffs_are_read_from_the_quarter_hours() {
+    let place = Place::new();
+    place.keep(january());
+    let by_hour =
+        "time_of_use = [{ from = \"06:00\", to = \"22:00\", price = \"0.34\" }, { price = \"0.27\" }]";
+    let args: Vec<&str> = JANUARY.iter().copied().chain(["--registers"]).collect();
+    let lines = place.json(by_hour, &args);
+    assert_eq!(
+        lines[0],
+        json!({
+            "meter": "haus", "register": "1-0:1.8.0*255", "unit": "kWh", "by": "month",
+            "from": "2025-01-01T00:00:00+01:00", "to": "2025-02-01T00:00:00+01:00",
+            "begins": { "value": "12345.6789", "total": "12345.6789", "quality": "exact" },
+            "ends": { "value": "12593.6789", "total": "12593.6789", "quality": "exact" },
+            "tariffs": [
+                { "tariff": 1, "price": "0.34", "amount": "198.4000" },
+                { "tariff": 2, "price": "0.27", "amount": "49.6000" }
+            ],
+            "no_tariff": null, "counted": "248.0000", "problem": null
+        })
+    );
+    // Fed in from 11 to 13 only.
+    let fed_in = &lines[1]["tariffs"];
+    assert_eq!((&fed_in[0]["amount"], &fed_in[1]["amount"]), (&json!("62.0000"), &json!("0.0000")));
+    let table = place.report(by_hour, &args).unwrap();
+    assert!(
+        table.starts_with(
+            "haus: register 1-0:1.8.0*255 by month, Europe/Vienna\n\
+             month    begins kWh    ends kWh  tariff 1 kWh  tariff 2 kWh  counted kWh  readings\n\
+             2025-01  12345.6789  12593.6789      198.4000       49.6000     248.0000  exact, exact\n\
+             tariff 1: 0.34 EUR a kWh\ntariff 2: 0.27 EUR a kWh\n"
+        ),
+        "{table}"
+    );
+    let day: Vec<&str> = ["--by", "quarter-hour", "--registers"].to_vec();
+    assert!(place.report(by_hour, &day).unwrap_err().to_string().contains("days, months or years"));
+}
+
+#[test]
+fn a_missing_mark_is_no_register_and_what_was_counted_across_it_is_in_no_tariff() {
+    let place = Place::new();
+    // Without the first mark of the month, and without the one at 06:00 of its first day.
+    let all = january();
+    place.keep(all.into_iter().enumerate().filter(|(n, _)| ![0, 24].contains(n)).map(|(_, one)| one));
+    let by_hour =
+        "time_of_use = [{ from = \"06:00\", to = \"22:00\", price = \"0.34\" }, { price = \"0.27\" }]";
+    let args: Vec<&str> = JANUARY.iter().copied().chain(["--registers", "--register", "1-0:1.8.0"]).collect();
+    let lines = place.json(by_hour, &args);
+    assert_eq!((lines.len(), &lines[0]["begins"]), (1, &Value::Null));
+    // 50 Wh of the night and 100 Wh of the day lie across the mark at 06:00; the first 50 Wh are in no value.
+    assert_eq!((&lines[0]["no_tariff"], &lines[0]["counted"]), (&json!("0.1500"), &json!("247.9500")));
+    let table = place.report(by_hour, &args).unwrap();
+    assert!(table.contains("missing, exact; 0.1500 kWh in no tariff"), "{table}");
+    let without = place.report("fixed = \"1\"", &args).unwrap();
+    assert!(without.contains("There is no table of tariffs"), "{without}");
+    assert!(!without.contains("in no tariff"), "{without}");
+}
+
+#[test]
+fn row_26_the_use_cases_are_listed_with_what_is_done_and_why_others_are_not() {
+    let list = |format: &str| {
+        let cli = ["metergate", "report", "--use-cases", "--format", format];
+        let mut out = Vec::new();
+        execute(&Cli::try_parse_from(cli).unwrap(), &mut out).unwrap();
+        anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
+    };
+    let cases: Vec<Value> = list("json").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(cases.len(), UseCase::ALL.len());
+    let offered = |code: &str| cases.iter().find(|case| case["use_case"] == code).unwrap()["offered"].clone();
+    for (code, wanted) in
+        [("taf1", "on_demand"), ("taf2", "on_demand"), ("taf7", "full"), ("taf9", "no"), ("boot", "full")]
+    {
+        assert_eq!(offered(code), wanted, "{code}");
+    }
+    let table = list("text");
+    assert!(table.contains("TAF 7   load profile of meter readings"), "{table}");
+    assert!(table.contains("Nothing is switched."), "{table}");
+}
+
+#[test]
 fn row_33_days_of_a_clock_change_have_92_and_100_quarter_hours() {
     let place = Place::new();
     for (from, to, quarters) in [

@@ -176,6 +176,11 @@ pub struct Schedule<'a> {
     otherwise: u8,
 }
 
+impl Schedule<'static> {
+    /// Tariff 1 at all times.
+    pub const SINGLE: Self = Self { rules: &[], otherwise: 1 };
+}
+
 impl<'a> Schedule<'a> {
     /// A schedule of these rules, and the tariff of all hours that none of them names.
     ///

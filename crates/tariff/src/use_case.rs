@@ -12,6 +12,7 @@ use core::fmt;
 /// assert_eq!(UseCase::Taf7LoadProfile.number(), Some(7));
 /// assert_eq!(UseCase::Taf7LoadProfile.offered(), Offered::Full);
 /// assert_eq!(UseCase::Taf9FeedIn.offered(), Offered::No);
+/// assert_eq!(UseCase::Taf11Control.why(), "Nothing is switched.");
 /// assert!("taf15".parse::<UseCase>().is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +60,18 @@ pub enum Offered {
     Function,
     /// It is not offered.
     No,
+}
+
+impl Offered {
+    /// The stable name: `full`, `on_demand` or `no`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Function => "on_demand",
+            Self::No => "no",
+        }
+    }
 }
 
 /// What goes first when space is short. High comes before low.
@@ -144,6 +157,43 @@ impl UseCase {
         self.row().3
     }
 
+    /// One sentence: what of it is done, or why nothing is.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Taf1DataSaving => {
+                "The register at the beginning of each month is read from the quarter hours; it is not stored."
+            }
+            Self::Taf2TimeOfUse => {
+                "Quarter hours are divided by a table of weekdays and hours; the tariffs are not stored."
+            }
+            Self::Taf3LoadVariable => {
+                "Its limits of power come from a supplier, whose profiles are not read."
+            }
+            Self::Taf4ConsumptionVariable => {
+                "Its limits of energy come from a supplier, whose profiles are not read."
+            }
+            Self::Taf5EventVariable => "Its events come from a supplier, whose messages are not read.",
+            Self::Taf6OnDemand => "One reading is stored at once when somebody asks, or the next that comes.",
+            Self::Taf7LoadProfile => "The reading at each quarter hour is stored and delivered.",
+            Self::Taf8Extremes => "Nothing shows that our extremes would be those of a certified gateway.",
+            Self::Taf9FeedIn => "Nothing shows that our answers would be in time for a grid operator.",
+            Self::Taf10GridState => {
+                "Nothing shows that voltages and currents would be those a grid operator asks for."
+            }
+            Self::Taf11Control => "Nothing is switched.",
+            Self::Taf12Prepayment => "There is no account and nothing is cut off.",
+            Self::Taf13CustomerValues => {
+                "No company stands in between: values go to the sinks of whoever runs the gateway."
+            }
+            Self::Taf14HighFrequency => {
+                "A reading each minute is stored and delivered, if it is switched on."
+            }
+            Self::Dynamic => "A reading is stored when the power steps, if it is switched on.",
+            Self::BootSnapshot => "The first reading with a trusted time is stored.",
+        }
+    }
+
     /// What its values are worth when space is short; `None` for a use case that stores none of its own.
     #[must_use]
     pub const fn priority(self) -> Option<Priority> {
@@ -202,6 +252,17 @@ mod tests {
         assert_eq!(numbers(Offered::No), [3, 4, 5, 8, 9, 10, 11, 12, 13]);
         assert_eq!(UseCase::Dynamic.offered(), Offered::Full);
         assert_eq!(UseCase::BootSnapshot.offered(), Offered::Full);
+    }
+
+    #[test]
+    fn each_use_case_says_in_one_sentence_what_is_done_or_why_nothing_is() {
+        let mut sentences = Vec::new();
+        for case in UseCase::ALL {
+            let why = case.why();
+            assert!(why.ends_with('.') && why.matches(". ").count() == 0, "{why}");
+            assert!(!sentences.contains(&why), "{why}");
+            sentences.push(why);
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! `metergate report`: what was used, what it cost and how much CO2 it stands for, from the store, whether
 //! the gateway runs or not.
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, table};
 use crate::config::{self, PriceSetup};
-use crate::report::{self, Ask, By, DAYS_MAX, PriceFileError, Rates, Report, Series, first_day};
+use crate::report::{self, Ask, By, DAYS_MAX, PriceFileError, Rates, Registers, Report, Series, first_day};
 use crate::store::{FILE_NAME, Reader, StoreError};
+use anstyle::Style;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use metergate_reading::{ObisCode, RegisterId, Unit};
+use metergate_tariff::{Offered, UseCase};
+use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -34,6 +37,13 @@ pub struct Args {
     /// Another register than 1-0:1.8.0 and 1-0:2.8.0, such as the one of gas.
     #[arg(long, value_name = "OBIS")]
     pub register: Option<RegisterId>,
+    /// What the registers showed at the beginning and end of each line, like TAF 1, and what each tariff of
+    /// `time_of_use` counted between, like TAF 2.
+    #[arg(long, conflicts_with = "use_cases")]
+    pub registers: bool,
+    /// Which tariff use cases are offered, and why others are not. Needs no store.
+    #[arg(long)]
+    pub use_cases: bool,
     /// How to write it.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -73,6 +83,9 @@ impl From<PriceFileError> for Failure {
 /// When there is no store, no such meter or nothing counted, the configuration or a file of prices is wrong, or `out`
 /// does not take what is written.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    if args.use_cases {
+        return use_cases(args.format, out);
+    }
     let (path, price) = place(args)?;
     let mut reader = Reader::open(&path).map_err(|error| match error {
         StoreError::Absent { .. } => Failure::new(error.to_string())
@@ -81,6 +94,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
     })?;
     let rates = Rates::load(&price)?;
     let ask = ask(args, &rates, Timestamp::now())?;
+    if args.registers {
+        return registers(args, &mut reader, &rates, &ask, out);
+    }
     let mut reports = Vec::new();
     for meter in meters(args, &mut reader)? {
         let report = report_of(args, &mut reader, &meter, &rates, &ask)?;
@@ -90,8 +106,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
         reports.extend(report);
     }
     if reports.is_empty() {
-        return Err(Failure::new("no meter has quarter hours of this register in this time")
-            .with_help("`--register` names another register, `--from` another time; `metergate store check` shows what there is"));
+        return Err(nothing_at_all());
     }
     match args.format {
         Format::Csv => report::csv(&reports, &rates, out)?,
@@ -103,6 +118,107 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<Outcome, Failure> {
                 }
                 report::text(report, &rates, out)?;
             }
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// What registers showed and what tariffs counted.
+fn registers(
+    args: &Args,
+    reader: &mut Reader,
+    rates: &Rates,
+    ask: &Ask,
+    out: &mut dyn Write,
+) -> Result<Outcome, Failure> {
+    if args.format == Format::Csv || args.by == By::QuarterHour {
+        return Err(Failure::new("registers are shown by days, months or years, as a table or JSON")
+            .with_help("`metergate store export --what quarter-hours` writes every quarter hour as CSV"));
+    }
+    let wanted = match &args.register {
+        Some(register) => vec![register.clone()],
+        None => vec![CONSUMPTION.into(), FEED_IN.into()],
+    };
+    let mut all = Vec::new();
+    for meter in meters(args, reader)? {
+        let before = all.len();
+        for register in &wanted {
+            all.extend(Registers::read(reader, &meter, register.clone(), rates, ask)?);
+        }
+        if all.len() == before && args.meter.is_some() {
+            return Err(nothing(args, reader, &meter)?);
+        }
+    }
+    if all.is_empty() {
+        return Err(nothing_at_all());
+    }
+    for (place, registers) in all.iter().enumerate() {
+        if args.format == Format::Json {
+            registers.json(rates, out)?;
+            continue;
+        }
+        if place > 0 {
+            writeln!(out)?;
+        }
+        registers.text(rates, out)?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn nothing_at_all() -> Failure {
+    Failure::new("no meter has quarter hours of this register in this time").with_help(
+        "`--register` names another register, `--from` another time; `metergate store check` shows what there is",
+    )
+}
+
+/// One use case as a line of JSON.
+#[derive(Serialize)]
+struct UseCaseJson {
+    use_case: &'static str,
+    number: Option<u8>,
+    name: &'static str,
+    offered: &'static str,
+    why: &'static str,
+}
+
+/// What is offered of the tariff use cases.
+fn use_cases(format: Format, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let rows = UseCase::ALL.map(|case| UseCaseJson {
+        use_case: case.code(),
+        number: case.number(),
+        name: case.name(),
+        offered: case.offered().name(),
+        why: case.why(),
+    });
+    match format {
+        Format::Json => {
+            for row in &rows {
+                serde_json::to_writer(&mut *out, row).map_err(std::io::Error::from)?;
+                writeln!(out)?;
+            }
+        }
+        Format::Csv => {
+            writeln!(out, "use_case,name,offered,why")?;
+            for UseCaseJson { use_case, name, offered, why, .. } in &rows {
+                writeln!(out, "{use_case},\"{name}\",{offered},\"{why}\"")?;
+            }
+        }
+        Format::Text => {
+            let head = Style::new().bold();
+            let titles = ["like", "use case", "offered", ""].map(|title| format!("{head}{title}{head:#}"));
+            let cells = UseCase::ALL.iter().map(|case| {
+                let like = case.number().map_or_else(String::new, |number| format!("TAF {number}"));
+                let offered = match case.offered() {
+                    Offered::Full => "yes",
+                    Offered::Function => "with --registers",
+                    Offered::No => "no",
+                };
+                [like, case.name().to_owned(), offered.to_owned(), case.why().to_owned()].to_vec()
+            });
+            for line in table::aligned(&std::iter::once(titles.to_vec()).chain(cells).collect::<Vec<_>>()) {
+                writeln!(out, "{line}")?;
+            }
+            writeln!(out, "\nNamed after BSI TR-03109-1; metergate is no certified gateway.")?;
         }
     }
     Ok(Outcome::Done)

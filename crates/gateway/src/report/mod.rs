@@ -5,16 +5,18 @@
 //! at 0.
 //!
 //! Start reading: [`Report::new`], the calculation; [`Series`] for what goes in, [`Rates`] for prices, [`text`] and
-//! [`json`] for what comes out.
+//! [`json`] for what comes out. [`Registers`] is the other report: what stood in the registers.
 
 mod json;
 mod rates;
+mod registers;
 mod series;
 mod span;
 mod text;
 
 pub use json::{csv, json};
 pub use rates::{PriceFileError, Rates};
+pub use registers::{RegisterLine, Registers, Shown};
 pub use series::{QuarterHours, Series};
 pub use span::{By, first_day};
 pub use text::text;

@@ -5,7 +5,10 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 use metergate_reading::Number;
 use metergate_tariff::price::{PricePeriod, Prices, read_prices};
-use metergate_tariff::{Grid, LocalSlot, Mark, Run, Schedule, Slot, Weekday};
+use metergate_tariff::{
+    Grid, LocalSlot, Mark, MarkValue, ProfileError, Run, Schedule, Slot, TARIFFS_MAX, TariffRegisters,
+    Weekday, time_of_use,
+};
 use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -74,6 +77,29 @@ impl Rates {
 
     pub(super) fn energy(&self) -> Option<RateView<'_>> {
         self.energy.as_ref()?.view(&self.zone)
+    }
+
+    /// The tariffs of the price table with their prices, from tariff 1 on; none without a table.
+    #[must_use]
+    pub fn tariffs(&self) -> Vec<(u8, Number)> {
+        let Some(Loaded::TimeOfUse(table)) = &self.energy else { return Vec::new() };
+        (1..=TARIFFS_MAX).map_while(|tariff| Some((tariff, table.price(tariff)?))).collect()
+    }
+
+    /// Divides what a counter counted among the tariffs of the price table, like TAF 2; without a table all of it is
+    /// in tariff 1.
+    pub(super) fn by_tariff(
+        &self,
+        values: impl IntoIterator<Item = MarkValue>,
+    ) -> Result<TariffRegisters, ProfileError> {
+        let table = match &self.energy {
+            Some(Loaded::TimeOfUse(table)) => table.schedule(),
+            _ => None,
+        };
+        // A mark beyond the calendar has no local time; no meter has readings there.
+        let midnight = LocalSlot { weekday: Weekday::Monday, minute: 0 };
+        let local = |mark| local_slot(&self.zone, mark).unwrap_or(midnight);
+        time_of_use(Grid::QUARTER_HOUR, values, &table.unwrap_or(Schedule::SINGLE), local)
     }
 
     pub(super) fn feed_in(&self) -> Option<RateView<'_>> {

@@ -5,10 +5,10 @@ use metergate_reading::{Number, Unit};
 use metergate_tariff::{Mark, ProfileError, derived};
 use std::io::{self, Write};
 
-const HEAD: Style = Style::new().bold();
+pub(super) const HEAD: Style = Style::new().bold();
 
 /// What stands where there is no number.
-const ABSENT: &str = "-";
+pub(super) const ABSENT: &str = "-";
 
 /// Writes a report as a table. Energy is exact, money and CO2 are rounded to two decimals.
 ///
@@ -154,7 +154,7 @@ fn without(priced: Option<Priced>) -> Option<Number> {
 }
 
 /// What a line is called. Only quarter hours need an offset: in one night of each year an hour comes twice.
-fn label(from: Mark, by: By, rates: &Rates) -> String {
+pub(super) fn label(from: Mark, by: By, rates: &Rates) -> String {
     let format = match by {
         By::QuarterHour => "%Y-%m-%d %H:%M%:z",
         By::Day => "%Y-%m-%d",
@@ -198,7 +198,7 @@ fn notes(report: &Report, rates: &Rates) -> Vec<String> {
 }
 
 /// The first column and the last are words, all others numbers, which stand under each other from the right.
-fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+pub(super) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max())
