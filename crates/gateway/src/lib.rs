@@ -25,6 +25,7 @@ mod peers;
 pub mod pipeline;
 pub mod plausible;
 pub mod port;
+pub mod prices;
 pub mod reader;
 pub mod recorder;
 pub mod report;

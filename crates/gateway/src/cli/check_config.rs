@@ -55,6 +55,16 @@ pub fn explain(
         writeln!(out, "\n{HEAD}sink {}{HEAD:#}: {}", sink.name, meaning_of_sink(&sink.kind))?;
         values(&explained, "sink", &sink.name, out)?;
     }
+    for (name, rate) in [("price", &gateway.price.energy), ("co2", &gateway.price.co2)] {
+        let Some(Value::Table(section)) = explained.layers.merged.get(name).map(|node| &node.value) else {
+            continue;
+        };
+        let what = rate.as_ref().map_or_else(|| "none for what is used".to_owned(), ToString::to_string);
+        writeln!(out, "\n{HEAD}{name}{HEAD:#}: {what}")?;
+        for row in table::aligned(&rows(&explained, section)) {
+            writeln!(out, "  {row}")?;
+        }
+    }
     for note in notes {
         writeln!(out, "\n{NOTE}note:{NOTE:#} {}: {}: {}", note.place, note.key, note.message)?;
         if let Some(help) = &note.help {

@@ -52,7 +52,9 @@ pub use sink::{
 pub use source::{CascadeSetup, Hte501Setup, JsonSetup, JsonValue, SourceKind, SourceSetup, W1Setup};
 pub use template::Template;
 
-pub use price::{PriceSetup, Rate, TimeOfUse};
+#[cfg(test)]
+pub(crate) use price::price_feed_of_lines;
+pub use price::{PriceFeedSetup, PriceSetup, Rate, TimeOfUse};
 pub use store::StoreConfig;
 pub use tariff::TariffSetup;
 
@@ -169,6 +171,7 @@ fn gateway(
         root.section("price", "a section such as `[default.price]`").as_ref(),
         root.section("co2", "a section such as `[default.co2]`").as_ref(),
         folder,
+        state_directory.as_deref(),
     );
     // The text is looked at for its kind only: the layers have used it already.
     root.text("state_directory");

@@ -1,13 +1,22 @@
 //! Reads what a kWh costs, earns and emits.
+use super::endpoint::{self, EndpointSetup};
 use super::node::{Node, Value};
 use super::section::Section;
 use jiff::tz::TimeZone;
 use metergate_reading::Number;
 use metergate_tariff::{Rule, Schedule, TARIFFS_MAX, Weekday, Weekdays};
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Keys of `[default.price]` of which one says what a kWh costs.
-const RATES: &[&str] = &["fixed", "time_of_use", "file"];
+const RATES: &[&str] = &["fixed", "time_of_use", "file", "url"];
+
+/// Name of the file in the state directory that keeps what was fetched.
+const FETCHED_NAME: &str = "prices.csv";
+
+/// How often prices are fetched when nobody says it: those of the next day come once a day, at no exact time.
+const REFRESH: Duration = Duration::from_secs(3600);
 
 /// Longest name of a currency: a code of ISO 4217 has three letters, some count in `cent` or `credits`.
 const CURRENCY_LEN_MAX: usize = 8;
@@ -51,6 +60,38 @@ pub enum Rate {
     TimeOfUse(TimeOfUse),
     /// Lines `start;end;price` of a file, which is read when a report is made.
     File(PathBuf),
+    /// The same lines, fetched by HTTP.
+    Url(PriceFeedSetup),
+}
+
+/// Where prices are fetched and kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceFeedSetup {
+    /// Where they are.
+    pub endpoint: EndpointSetup,
+    /// How often they are fetched.
+    pub refresh: Duration,
+    /// Where they are kept.
+    pub file: PathBuf,
+}
+
+/// What `check-config` says of it.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(number) => write!(f, "{number} at all times"),
+            Self::TimeOfUse(table) => {
+                let number = table.prices.len();
+                write!(f, "{number} price{} by weekday and hour", if number == 1 { "" } else { "s" })
+            }
+            Self::File(path) => write!(f, "from {}", path.display()),
+            Self::Url(PriceFeedSetup { endpoint, refresh, file }) => {
+                let refresh = jiff::SignedDuration::try_from(*refresh).unwrap_or(jiff::SignedDuration::MAX);
+                let (trust, file) = (endpoint.trust_text(), file.display());
+                write!(f, "from {endpoint}{trust}, each {refresh:#}, kept in {file}")
+            }
+        }
+    }
 }
 
 /// Prices by weekday and hour. Its rules make a valid [`Schedule`].
@@ -87,22 +128,28 @@ impl TimeOfUse {
     }
 }
 
-/// Reads the sections `price` and `co2`.
-pub(super) fn price(price: Option<&Section<'_>>, co2: Option<&Section<'_>>, folder: &Path) -> PriceSetup {
-    let mut setup = price.map_or_else(PriceSetup::default, |section| read(section, folder));
+/// Reads the sections `price` and `co2`. What is fetched is kept in the state directory.
+pub(super) fn price(
+    price: Option<&Section<'_>>,
+    co2: Option<&Section<'_>>,
+    folder: &Path,
+    state_directory: Option<&Path>,
+) -> PriceSetup {
+    let mut setup = price.map_or_else(PriceSetup::default, |section| read(section, folder, state_directory));
     if let Some(section) = co2 {
         section.only(&["fixed", "file"]);
-        setup.co2 = rate(section, &["fixed", "file"], folder);
+        setup.co2 = rate(section, &["fixed", "file"], folder, None);
     }
     setup
 }
 
-fn read(section: &Section<'_>, folder: &Path) -> PriceSetup {
-    section.only(&["currency", "zone", "fixed", "time_of_use", "file", "feed_in", "base_per_month"]);
+fn read(section: &Section<'_>, folder: &Path, state_directory: Option<&Path>) -> PriceSetup {
+    let own = ["currency", "zone", "feed_in", "base_per_month", "refresh"];
+    section.only(&[&own, RATES, endpoint::KEYS].concat());
     PriceSetup {
         currency: currency(section).unwrap_or_else(|| PriceSetup::default().currency),
         zone: zone(section),
-        energy: rate(section, RATES, folder),
+        energy: rate(section, RATES, folder, state_directory),
         feed_in: section.parsed("feed_in"),
         base_per_month: section.parsed("base_per_month"),
         co2: None,
@@ -132,7 +179,13 @@ fn zone(section: &Section<'_>) -> Option<TimeZone> {
 }
 
 /// The one of these keys that is there.
-fn rate(section: &Section<'_>, keys: &[&str], folder: &Path) -> Option<Rate> {
+fn rate(section: &Section<'_>, keys: &[&str], folder: &Path, state_directory: Option<&Path>) -> Option<Rate> {
+    if section.table.get("url").is_none() {
+        let of_url = endpoint::KEYS.iter().chain(&["refresh"]).filter(|key| section.table.get(key).is_some());
+        for key in of_url {
+            section.problem(key, "there is no `url` that it could be of", None);
+        }
+    }
     let mut typed = keys.iter().filter(|key| section.table.get(key).is_some());
     let first = typed.next()?;
     if let Some(second) = typed.next() {
@@ -142,7 +195,33 @@ fn rate(section: &Section<'_>, keys: &[&str], folder: &Path) -> Option<Rate> {
     match *first {
         "fixed" => section.parsed("fixed").map(Rate::Fixed),
         "file" => section.text("file").map(|path| Rate::File(folder.join(path.value))),
+        "url" => feed(section, folder, state_directory).map(Rate::Url),
         _ => time_of_use(section).map(Rate::TimeOfUse),
+    }
+}
+
+fn feed(section: &Section<'_>, folder: &Path, state_directory: Option<&Path>) -> Option<PriceFeedSetup> {
+    let endpoint = endpoint::read(section, folder, endpoint::HTTP);
+    let refresh = section.duration("refresh").unwrap_or(REFRESH);
+    let most = Duration::from_secs(7 * 86_400);
+    if !(Duration::from_secs(300)..=most).contains(&refresh) {
+        section.problem("refresh", "expected 5 min to 7 d", None);
+    }
+    if state_directory.is_none() {
+        let help = "`state_directory = \"/var/lib/metergate\"`; systemd sets one by itself".to_owned();
+        section.problem("url", "there is no `state_directory` to keep the prices in", help);
+    }
+    Some(PriceFeedSetup { endpoint: endpoint?, refresh, file: state_directory?.join(FETCHED_NAME) })
+}
+
+/// Where the lines of a section `price` fetch their prices.
+#[cfg(test)]
+pub(crate) fn price_feed_of_lines(lines: &str, state_directory: &Path) -> PriceFeedSetup {
+    let read =
+        |section: &Section<'_>| Some(price(Some(section), None, Path::new("/etc"), Some(state_directory)));
+    match super::section::read_lines(lines, read).unwrap().energy {
+        Some(Rate::Url(setup)) => setup,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -258,7 +337,8 @@ mod tests {
     use metergate_tariff::LocalSlot;
 
     fn read_price(lines: &str) -> Result<PriceSetup, Vec<String>> {
-        read_lines(lines, |section| Some(price(Some(section), None, Path::new("/etc/metergate"))))
+        let (folder, state) = (Path::new("/etc/metergate"), Some(Path::new("/var/lib/metergate")));
+        read_lines(lines, |section| Some(price(Some(section), None, folder, state)))
     }
 
     #[test]
@@ -274,6 +354,22 @@ mod tests {
             read_price("file = \"prices.csv\"\ncurrency = \"CHF\"\nzone = \"Europe/Zurich\"").unwrap();
         assert_eq!(setup.energy, Some(Rate::File("/etc/metergate/prices.csv".into())));
         assert_eq!(setup.zone.unwrap().iana_name(), Some("Europe/Zurich"));
+    }
+
+    #[test]
+    fn prices_are_fetched_from_an_address_and_kept_in_the_state_directory() {
+        let setup = read_price("url = \"https://prices.example/at.csv?token=x\"\nrefresh = \"6 h\"").unwrap();
+        let Some(Rate::Url(feed)) = &setup.energy else { panic!("{setup:?}") };
+        assert_eq!(feed.refresh, Duration::from_secs(6 * 3600));
+        assert_eq!(feed.file, Path::new("/var/lib/metergate/prices.csv"));
+        assert_eq!(
+            setup.energy.unwrap().to_string(),
+            "from https://prices.example/at.csv, each 6h, kept in /var/lib/metergate/prices.csv"
+        );
+        let folder = Path::new("/etc/metergate");
+        let read = |section: &Section<'_>| Some(price(Some(section), None, folder, None));
+        let problems = read_lines("url = \"https://prices.example\"", read).unwrap_err();
+        assert!(problems[0].contains("there is no `state_directory`"), "{problems:?}");
     }
 
     #[test]
@@ -317,6 +413,10 @@ mod tests {
                 "sink.x.time_of_use.days: `someday` is no day",
             ),
             ("time_of_use = [{ from = \"06:00\" }]", "sink.x.time_of_use.price: it is missing"),
+            ("fixed = \"0.3\"\nurl = \"https://x.example\"", "sink.x.url: `fixed` says it already"),
+            ("url = \"ftp://x.example\"", "sink.x.url: "),
+            ("url = \"https://x.example\"\nrefresh = \"1 min\"", "sink.x.refresh: expected 5 min to 7 d"),
+            ("fixed = \"1\"\nrefresh = \"1 h\"", "sink.x.refresh: there is no `url`"),
             ("prise = \"1\"", "sink.x.prise: unknown key `prise`"),
         ] {
             let problems = read_price(lines).unwrap_err();

@@ -195,22 +195,20 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// A span of time: `"60 s"`, `"15 min"`, or a whole number of seconds.
+    /// A span of time: `"60 s"`, `"15 min"`, `"30 d"`, `"2 weeks"`, or a whole number of seconds. A day has 24 hours.
     pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
         let node = self.table.get(key)?;
         let duration = match &node.value {
             Value::Whole(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
             Value::Text(text) => match text.trim().parse::<u64>() {
                 Ok(seconds) => Some(Duration::from_secs(seconds)),
-                Err(_) => {
-                    text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok())
-                }
+                Err(_) => span(text),
             },
             _ => None,
         };
         let duration = duration.filter(|span| !span.is_zero());
         if duration.is_none() {
-            let message = "expected a span of time such as \"60 s\", \"15 min\" or \"1 h\"";
+            let message = "expected a span of time such as \"60 s\", \"15 min\", \"1 h\" or \"30 d\"";
             self.problem(key, message, None);
         }
         duration
@@ -271,6 +269,13 @@ impl<'a> Section<'a> {
     }
 }
 
+/// A span of time in words. Months and years have no length of their own and are none.
+fn span(text: &str) -> Option<Duration> {
+    let span: jiff::Span = text.parse().ok()?;
+    let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(length).ok()
+}
+
 /// What the lines of a section named `sink.x` mean, or all that is wrong with them.
 #[cfg(test)]
 pub(crate) fn read_lines<T>(
@@ -288,5 +293,36 @@ pub(crate) fn read_lines<T>(
     match value {
         Some(value) if problems.is_empty() => Ok(value),
         _ => Err(problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_time_is_seconds_to_weeks_and_no_month() {
+        let duration = |typed: &str| {
+            let read = read_lines(&format!("span = {typed}"), |section| section.duration("span"));
+            read.map(|span| span.as_secs())
+        };
+        for (typed, seconds) in [
+            ("90", 90),
+            ("\"90\"", 90),
+            ("\"15 min\"", 900),
+            ("\"1 h 30 min\"", 5400),
+            ("\"30 d\"", 30 * 86_400),
+            ("\"30 days\"", 30 * 86_400),
+            ("\"1 d 12 h\"", 36 * 3600),
+            ("\"2 weeks\"", 14 * 86_400),
+        ] {
+            assert_eq!(duration(typed), Ok(seconds), "{typed}");
+        }
+        for bad in
+            ["0", "-5", "\"-1 d\"", "\"1 month\"", "\"2 years\"", "\"a while\"", "\"\"", "\"1e9 d\"", "true"]
+        {
+            let problems = duration(bad).unwrap_err();
+            assert!(problems[0].contains("expected a span of time such as"), "{bad}: {problems:?}");
+        }
     }
 }

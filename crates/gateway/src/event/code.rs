@@ -176,6 +176,10 @@ codes! {
     StoreOverflow = "store.overflow", Some(1016), Error;
     /// Rows that a crash had left in the spool were taken over.
     StoreReplayed = "store.replayed", None, Info;
+    /// Prices cannot be fetched, or what came cannot be used; those of before hold.
+    PricesFailing = "price.failing", None, Warning;
+    /// Prices are fetched again.
+    PricesRecovered = "price.recovered", None, Info;
     /// A source beside the meters cannot be read.
     SourceFailing = "source.failing", Some(5000), Warning;
     /// A source beside the meters is read again.

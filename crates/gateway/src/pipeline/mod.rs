@@ -18,11 +18,12 @@ mod measure;
 mod telling;
 
 use crate::clock::{self, Clock};
-use crate::config::Gateway;
+use crate::config::{Gateway, Rate};
 use crate::control::{self, Answer, Asked, Request};
 use crate::event::{Event, EventCode};
 use crate::plausible::{Arrival, JumpWatch};
 use crate::port::Speed;
+use crate::prices;
 use crate::reader::Reader;
 use crate::serve::Telegrams;
 use crate::shutdown::Shutdown;
@@ -117,6 +118,10 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         tracing::warn!("the next start will not know how this run ended: {error}");
     }
     let telling = Telling::new(&gateway, &heartbeats, clock);
+    let prices = match &gateway.price.energy {
+        Some(Rate::Url(setup)) => Some(tokio::spawn(prices::feed(setup, store.clone())?)),
+        _ => None,
+    };
     let (updates, inbox) = mpsc::channel(CHANNEL_LEN);
     let mut readers = JoinSet::new();
     for source in gateway.sources {
@@ -153,6 +158,11 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     pipeline.work(inbox, asked, shutdown.clone()).await;
     drop(requests);
     pipeline.telling.stopping();
+    if let Some(prices) = prices {
+        prices.abort();
+        // It lets go of the store; a file is written whole or not at all.
+        let _ = prices.await;
+    }
     // Each ends by itself when it is told, and what it must keep is kept then.
     let _ = tokio::time::timeout(END_TIMEOUT, async { while readers.join_next().await.is_some() {} }).await;
     readers.shutdown().await;

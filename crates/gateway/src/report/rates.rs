@@ -1,20 +1,17 @@
 //! What a kWh costs, earns and emits in a slot, from the configuration and its files.
 use crate::config::{PriceSetup, Rate, TimeOfUse};
+use crate::prices::read_file;
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
 use metergate_reading::Number;
-use metergate_tariff::price::{PricePeriod, Prices, read_prices};
+use metergate_tariff::price::{PricePeriod, Prices};
 use metergate_tariff::{
     Grid, LocalSlot, Mark, MarkValue, ProfileError, Run, Schedule, Slot, TARIFFS_MAX, TariffRegisters,
     Weekday, time_of_use,
 };
 use std::fmt;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-
-/// Longest file of prices: as many lines as it may have, each of 100 bytes, which is 40 more than the longest seen.
-const FILE_LEN_MAX: u64 = 8 << 20;
+use std::path::PathBuf;
 
 /// A file of prices cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +114,9 @@ impl Loaded {
             Rate::Fixed(price) => Self::Fixed(*price),
             Rate::TimeOfUse(prices) => Self::TimeOfUse(prices.clone()),
             Rate::File(path) => Self::Periods(read_file(path)?),
+            // Nothing was fetched yet: all energy is without a price, and the report says so.
+            Rate::Url(feed) if !feed.file.exists() => Self::Periods(Vec::new()),
+            Rate::Url(feed) => Self::Periods(read_file(&feed.file)?),
         })
     }
 
@@ -171,21 +171,4 @@ fn local_slot(zone: &TimeZone, mark: Mark) -> Option<LocalSlot> {
     };
     let minute = u16::try_from(i32::from(local.hour()) * 60 + i32::from(local.minute())).ok()?;
     Some(LocalSlot { weekday, minute })
-}
-
-fn read_file(path: &Path) -> Result<Vec<PricePeriod>, PriceFileError> {
-    let wrong = |why: String| PriceFileError { path: path.to_owned(), line: None, why };
-    let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
-    let mut text = String::new();
-    file.take(FILE_LEN_MAX + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
-    if u64::try_from(text.len()).is_ok_and(|len| len > FILE_LEN_MAX) {
-        return Err(wrong(format!("it is longer than {} MiB", FILE_LEN_MAX >> 20)));
-    }
-    let line = |error: metergate_tariff::price::PriceLineError<'_>| {
-        // The place stands before the message, as in all messages about files.
-        let why = error.to_string();
-        let why = why.split_once(": ").map_or(why.as_str(), |(_, why)| why).to_owned();
-        PriceFileError { path: path.to_owned(), line: Some(error.line), why }
-    };
-    read_prices(&text).collect::<Result<_, _>>().map_err(line)
 }
