@@ -31,7 +31,7 @@ pub(crate) const OPENSSL: Tool =
 pub(crate) const VICTORIA: Tool = Tool {
     program: "victoria-metrics",
     package: "victoria-metrics",
-    need: "the tests of influx and prometheus",
+    need: "the tests of influx, prometheus and Grafana",
 };
 /// The Graphite server that the tests feed.
 pub(crate) const CARBON: Tool =
