@@ -26,6 +26,7 @@ mod queue;
 mod sample;
 mod smgw_lite;
 mod stdout;
+mod submeter;
 mod volkszaehler;
 mod wanted;
 mod worker;

@@ -3,6 +3,7 @@
 //! Home Assistant throws an entity away whose unit does not belong to its class, so a class stands here only with the
 //! units that it allows (its integration `sensor`, tables of units and state classes by device class).
 use crate::sink::Point;
+use crate::sink::submeter::is_submeter;
 use metergate_meter::models::Medium;
 use metergate_reading::{ObisCode, Unit};
 
@@ -46,12 +47,7 @@ fn is_of_the_past(code: Option<ObisCode>) -> bool {
     let Some([_, _, _, d, _, f]) = code.map(ObisCode::bytes) else { return false };
     // D: 2 to 6 and 9 are averages and maxima, 29 is the consumption of a period (IEC 62056-6-1, table of value
     // group D).
-    f != 255 || matches!(d, 2..=6 | 9 | 29) && !is_sub_meter(code)
-}
-
-/// `0-n:24.2.1`: a meter behind this one.
-pub(super) fn is_sub_meter(code: Option<ObisCode>) -> bool {
-    matches!(code.map(ObisCode::bytes), Some([0, 1..=255, 24, ..]))
+    f != 255 || matches!(d, 2..=6 | 9 | 29) && !is_submeter(code)
 }
 
 fn bare(code: Option<ObisCode>) -> Class {

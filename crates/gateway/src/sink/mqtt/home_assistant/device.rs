@@ -4,11 +4,11 @@ use crate::sink::Point;
 use crate::sink::mqtt::json::bytes;
 use crate::sink::mqtt::live::Live;
 use crate::sink::mqtt::topics::{self, Topics};
-use crate::update::TelegramBuf;
+use crate::sink::submeter::{self, Submeter};
 use metergate_meter::models::Medium;
-use metergate_reading::{ObisCode, ObisStyle, Unit, ValueBuf};
+use metergate_reading::{ObisCode, ObisStyle, Unit};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Values are live: we are there, and the meter can be read.
 const LIVE: &str = "{{ 'online' if value_json.live else 'offline' }}";
@@ -46,86 +46,6 @@ pub(super) struct Setting<'a> {
     pub(super) meter: &'a str,
     pub(super) expire_after_s: Option<u64>,
     pub(super) qos: u8,
-}
-
-/// A meter behind the one that speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Submeter {
-    /// Unique behind its meter: the medium, else the channel.
-    pub(super) id: String,
-    pub(super) medium: Option<Medium>,
-}
-
-/// The meters on the channels of a P1 telegram, by the device types that it names: which channel has which number
-/// changes when meters are exchanged.
-#[derive(Debug, Default)]
-pub(super) struct Submeters(HashMap<u8, Medium>);
-
-impl Submeters {
-    pub(super) fn of(telegram: &TelegramBuf) -> Self {
-        let types = telegram.reading.registers.iter().filter_map(|register| {
-            let [0, channel @ 1..=255, 24, 1, 0, _] = register.obis?.bytes() else { return None };
-            let text = match &register.value {
-                ValueBuf::Text(text) => text.clone(),
-                other => match other {
-                    ValueBuf::Number(number) => number.to_string(),
-                    _ => return None,
-                },
-            };
-            // EN 13757-3, table of device types.
-            let medium = match text.trim().parse::<u8>().ok()? {
-                2 => Medium::Electricity,
-                3 => Medium::Gas,
-                4 | 10..=13 => Medium::Heat,
-                6 | 7 | 21 | 22 => Medium::Water,
-                _ => return None,
-            };
-            Some((channel, medium))
-        });
-        Self(types.collect())
-    }
-
-    /// The meter behind the meter that a register belongs to, if it does.
-    pub(super) fn of_point(&self, point: &Point, main: Option<Medium>) -> Option<Submeter> {
-        let code = point.register.obis()?;
-        let [medium, channel, ..] = code.bytes();
-        if classes::is_sub_meter(Some(code)) {
-            let known = self.0.get(&channel).copied();
-            let alone = |medium: Medium| self.0.values().filter(|&&other| other == medium).count() == 1;
-            let id = match known {
-                Some(medium) if alone(medium) => medium.text().to_owned(),
-                Some(medium) => format!("{}-{channel}", medium.text()),
-                None => format!("channel-{channel}"),
-            };
-            return Some(Submeter { id, medium: known });
-        }
-        // Other media in a telegram of an electricity meter.
-        let other = of_group_a(medium).filter(|&medium| medium != Medium::Electricity)?;
-        (main == Some(Medium::Electricity))
-            .then(|| Submeter { id: format!("{}-{channel}", other.text()), medium: Some(other) })
-    }
-}
-
-/// Group A of an OBIS code.
-fn of_group_a(a: u8) -> Option<Medium> {
-    match a {
-        1 => Some(Medium::Electricity),
-        4..=6 => Some(Medium::Heat),
-        7 => Some(Medium::Gas),
-        8 | 9 => Some(Medium::Water),
-        _ => None,
-    }
-}
-
-/// What a meter measures: as its model says, else as its registers do; electricity when there is any.
-pub(super) fn medium(live: &Live) -> Option<Medium> {
-    let of_points = || {
-        let points = live.sample.iter().flat_map(|sample| &sample.points);
-        let mut media = points.filter_map(|point| of_group_a(point.register.obis()?.bytes()[0]));
-        let first = media.next()?;
-        Some(if media.any(|medium| medium == Medium::Electricity) { Medium::Electricity } else { first })
-    };
-    live.model.map(|model| model.medium).or_else(of_points)
 }
 
 impl Device {
@@ -347,7 +267,7 @@ fn name(point: &Point, behind: bool) -> String {
         return name.to_string();
     }
     let code = point.register.obis();
-    if behind && classes::is_sub_meter(code) {
+    if behind && submeter::is_submeter(code) {
         return "Meter reading".to_owned();
     }
     let Some(name) = code.and_then(ObisCode::name) else { return point.register.to_string() };

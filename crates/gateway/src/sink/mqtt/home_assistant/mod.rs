@@ -9,8 +9,9 @@ use super::live::Live;
 use super::topics::{Topics, identifier};
 use crate::config::{HomeAssistantDiscovery, MqttSetup};
 use crate::net::mqtt::{Board, Connection, Message, Publication};
+use crate::sink::submeter::{self, Submeters};
 use crate::update::TelegramBuf;
-use device::{Device, Setting, Submeters};
+use device::{Device, Setting};
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -178,7 +179,8 @@ impl HomeAssistant {
         device.add_own_entities(&self.topics, meter, live.sample.is_some());
         if let Some(telegram) = telegram {
             let submeters = Submeters::of(telegram);
-            let medium = device::medium(live);
+            let points = live.sample.iter().flat_map(|sample| &sample.points);
+            let medium = submeter::medium(live.model, points);
             for point in live.sample.iter().flat_map(|sample| &sample.points) {
                 let child = submeters.of_point(point, medium);
                 let (id, medium) = match &child {
