@@ -1,7 +1,9 @@
-//! The tree of the sink `homie` on Mosquitto, walked by a checker written from the convention.
+//! The tree of the sink `homie` on Mosquitto, walked by a checker written from the convention, one for each version.
 #![allow(clippy::unwrap_used, reason = "a test says by failing what went wrong")]
 #[path = "support/broker.rs"]
 mod broker;
+#[path = "homie_checker/five.rs"]
+mod five;
 mod homie_checker;
 #[path = "support/mqtt_setup.rs"]
 mod mqtt_setup;
@@ -13,11 +15,11 @@ mod support;
 
 use broker::{Broker, Listener};
 use homie_checker::{Device, Kept, check};
-use metergate_gateway::config::{HomieSetup, MqttVersion};
+use metergate_gateway::config::{HomieConvention, HomieSetup, MqttVersion};
 use metergate_gateway::sink::Step;
 use metergate_gateway::sink::homie::Homie;
 use metergate_meter::verdict::Verdict;
-use readings::{telegram, verdict};
+use readings::{Who, telegram, telegram_of, verdict};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ fn run(test: impl Future<Output = ()>) {
 fn setup(port: u16, device: Option<&str>, name: Option<&str>) -> HomieSetup {
     HomieSetup {
         broker: mqtt_setup::broker(port, "metergate-test"),
+        convention: HomieConvention::V4,
         base: "homie".to_owned(),
         device: device.map(ToOwned::to_owned),
         name: name.map(ToOwned::to_owned),
@@ -297,6 +300,167 @@ fn the_checker_refuses_what_the_convention_does() {
         let mut kept = good();
         kept.insert(topic.to_owned(), payload.to_owned());
         let problems = check(&kept, "homie").unwrap_err();
+        assert!(problems.iter().any(|found| found.contains(problem)), "{problem}: {problems:?}");
+    }
+}
+
+fn setup_5(port: u16) -> HomieSetup {
+    HomieSetup { convention: HomieConvention::V5, ..setup(port, None, None) }
+}
+
+/// All devices by convention 5, with nothing wrong about them.
+fn devices_5(kept: &Kept) -> BTreeMap<String, five::Device> {
+    five::check(kept, "homie").unwrap_or_else(|problems| panic!("{problems:#?}\n{kept:#?}"))
+}
+
+/// A P1 meter with a gas meter on channel 1 and a water meter on channel 2.
+fn with_gas_and_water(gas: &str) -> metergate_gateway::sink::News {
+    let registers = [
+        ("1-0:1.8.1", "9000000", "Wh"),
+        ("1-0:1.7.0", "515", "W"),
+        ("1-0:32.7.0", "233.7", "V"),
+        ("0-1:24.2.1", gas, "m3"),
+        ("0-2:24.2.1", "77", "m3"),
+    ];
+    telegram_of(Who::default(), "Haus", 0, &registers, &[("0-1:24.1.0", "003"), ("0-2:24.1.0", "007")])
+}
+
+#[test]
+fn by_convention_5_gas_and_water_are_children_of_the_meter_that_they_stand_behind() {
+    for version in [MqttVersion::V311, MqttVersion::V5] {
+        run(async {
+            let broker = Broker::start();
+            let mut setup = setup_5(broker.port);
+            setup.broker.version = version;
+            // A meter that is called like a child keeps its id.
+            let mut sink = sink(&setup, &["Haus", "haus-gas"]);
+            sink.tell(&with_gas_and_water("123.456")).await.unwrap();
+            sink.tell(&telegram("haus-gas", 0, &[("7-0:3.0.0", "5", "m3")])).await.unwrap();
+            let all = devices_5(&kept(broker.port).await);
+            let table = |id: &str| {
+                let properties = all[id].properties.iter();
+                let row = |(path, one): (&String, &five::Property)| {
+                    format!("{path} {} {} {}", one.datatype, one.value, one.unit.as_deref().unwrap_or("-"))
+                };
+                properties.map(row).collect::<Vec<_>>()
+            };
+            assert_eq!(
+                table("haus"),
+                [
+                    "energy/used-tariff-1 integer 9000000 Wh",
+                    "power/current-usage integer 515 W",
+                    "voltage/32-7-0 float 233.7 V",
+                ]
+            );
+            assert_eq!(table("haus-gas-2"), ["volume/24-2-1 float 123.456 m\u{b3}"]);
+            assert_eq!(table("haus-water"), ["volume/24-2-1 integer 77 m\u{b3}"]);
+            assert_eq!(all["haus"].children, ["haus-gas-2", "haus-water"]);
+            assert_eq!(
+                (all["haus-water"].root.as_deref(), all["haus"].root.as_deref()),
+                (Some("haus"), None)
+            );
+            assert_eq!(all["haus-water"].name, "Haus water");
+            assert!(all.values().all(|device| device.state == "ready"));
+            assert_eq!(all.len(), 4);
+        });
+    }
+}
+
+#[test]
+fn by_convention_5_a_description_changes_only_in_init_and_has_another_version_then() {
+    run(async {
+        let broker = Broker::start();
+        let listener = Listener::start(broker.port, &["homie/5/+/$state", "homie/5/+/$description"]).await;
+        let mut sink = sink(&setup_5(broker.port), &["meter"]);
+        sink.tell(&telegram("meter", 0, &T210[..1])).await.unwrap();
+        let first = devices_5(&kept(broker.port).await)["meter"].version;
+        sink.tell(&telegram("meter", 1, &T210[..1])).await.unwrap();
+        sink.tell(&telegram("meter", 2, &T210[..2])).await.unwrap();
+        let second = devices_5(&kept(broker.port).await)["meter"].version;
+        assert_ne!(first, second);
+        sink.close().await;
+        let all = listener.until("good-bye", |all| all.iter().any(|one| one.payload == "disconnected")).await;
+        let steps: Vec<&str> = all
+            .iter()
+            .map(|one| if one.topic.ends_with("$state") { one.payload.as_str() } else { "described" })
+            .collect();
+        assert_eq!(steps, ["init", "described", "ready", "init", "described", "ready", "disconnected"]);
+        // The same tree after a restart is the same version: nobody has to read it again.
+        let mut again = self::sink(&setup_5(broker.port), &["meter"]);
+        again.tell(&telegram("meter", 3, &T210[..2])).await.unwrap();
+        assert_eq!(devices_5(&kept(broker.port).await)["meter"].version, second);
+    });
+}
+
+#[test]
+fn by_convention_5_what_is_wrong_is_an_alert_until_it_is_over_and_who_vanishes_is_lost_with_its_children() {
+    run(async {
+        let broker = Broker::start();
+        let mut sink = sink(&setup_5(broker.port), &["Haus"]);
+        sink.tell(&with_gas_and_water("1.5")).await.unwrap();
+        sink.tell(&verdict("Haus", 1, Verdict::Damaged)).await.unwrap();
+        let all = devices_5(&kept(broker.port).await);
+        assert!(all["haus"].alerts["meter"].starts_with("telegrams arrive damaged"), "{all:?}");
+        assert_eq!(all["haus"].state, "ready", "the device is there, its meter is not");
+        drop(sink);
+        let listener = Listener::start(broker.port, &["homie/5/haus/$state"]).await;
+        listener.says("homie/5/haus/$state", "lost").await;
+        let all = devices_5(&kept(broker.port).await);
+        assert_eq!(all["haus-gas"].state, "lost", "a child is what its root is");
+        // The next run takes the alert of the last one back.
+        let mut sink = self::sink(&setup_5(broker.port), &["Haus"]);
+        sink.tell(&with_gas_and_water("1.6")).await.unwrap();
+        let all = devices_5(&kept(broker.port).await);
+        assert!(all["haus"].alerts.is_empty(), "{all:?}");
+        assert_eq!((all["haus"].state.as_str(), all["haus-gas"].state.as_str()), ("ready", "ready"));
+        sink.tell(&verdict("Haus", 2, Verdict::WrongKey)).await.unwrap();
+        sink.tell(&verdict("Haus", 3, Verdict::Ok)).await.unwrap();
+        assert!(devices_5(&kept(broker.port).await)["haus"].alerts.is_empty());
+    });
+}
+
+#[test]
+fn the_checker_of_convention_5_refuses_what_the_convention_does() {
+    let description =
+        r#"{"homie":"5.0","version":7,"nodes":{"energy":{"properties":{"total":{"datatype":"integer"}}}}}"#;
+    let good = || -> Kept {
+        [
+            ("homie/5/m/$state", "ready"),
+            ("homie/5/m/$description", description),
+            ("homie/5/m/energy/total", "42"),
+        ]
+        .map(|(topic, payload)| (topic.to_owned(), payload.to_owned()))
+        .into()
+    };
+    assert_eq!(five::check(&good(), "homie").unwrap().len(), 1);
+    let with = |from: &str, to: &str| description.replace(from, to);
+    for (topic, payload, problem) in [
+        ("homie/5/m/energy/total", "4.2".to_owned(), "`4.2` is no integer"),
+        ("homie/5/m/energy/total", "None".to_owned(), "`None` is no integer"),
+        ("homie/5/m/$state", "alert".to_owned(), "state alert"),
+        ("homie/5/m/power/usage", "7".to_owned(), "nothing leads there"),
+        ("homie/5/M_1/$state", "ready".to_owned(), "`M_1` is no id"),
+        ("homie/5/m/$alert/A", "x".to_owned(), "`A` is no id"),
+        ("homie/5/m/$description", "{".to_owned(), "no JSON object"),
+        ("homie/5/m/$description", with("5.0", "4.0.0"), "homie 4.0.0"),
+        ("homie/5/m/$description", with(":7", ":\"7\""), "`version` is required"),
+        ("homie/5/m/$description", with("\"integer\"", "\"number\""), "datatype number"),
+        ("homie/5/m/$description", with("\"version\"", "\"root\":\"x\",\"version\""), "there is no root x"),
+        (
+            "homie/5/m/$description",
+            with("\"version\"", "\"children\":[\"x\"],\"version\""),
+            "there is no child x",
+        ),
+        ("homie/5/m/$description", with("\"version\"", "\"name\":null,\"version\""), "`name` is null"),
+        (
+            "homie/5/m/$description",
+            with("\"datatype\"", "\"format\":\"0:9\",\"datatype\""),
+            "42 is not within 0:9",
+        ),
+    ] {
+        let mut kept = good();
+        kept.insert(topic.to_owned(), payload);
+        let problems = five::check(&kept, "homie").unwrap_err();
         assert!(problems.iter().any(|found| found.contains(problem)), "{problem}: {problems:?}");
     }
 }

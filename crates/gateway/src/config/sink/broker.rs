@@ -166,6 +166,8 @@ mod tests {
         assert_eq!(setup.discovery, HomeAssistantDiscovery::Off, "there is nothing that it could read");
         assert_eq!((setup.shape, setup.expire_after.unwrap().as_secs()), (MqttShape::UpSmartMeter, 300));
         assert!(!format!("{setup:?}").contains("correct horse"));
+        let five = homie(&["convention = 5"]).to_string();
+        assert_eq!(five, "homie to mqtts://broker.example, topics homie/5/...");
         let homie =
             homie(&["base = \"devices\"", "device = \"electric-smart-meter\"", "name = \"Z\u{e4}hler\""]);
         assert_eq!(
@@ -187,6 +189,8 @@ mod tests {
             ("mqtt", "device = \"x\"", "unknown key `device`"),
             ("homie", "device = \"Haus_1\"", "small letters, digits and `-` inside"),
             ("homie", "discovery = \"off\"", "unknown key `discovery`"),
+            ("homie", "convention = 3", "expected a number of 4 to 5, found 3"),
+            ("homie", "convention = 5\nbase = \"a/b\"", "one level in convention 5"),
         ] {
             let error = load(&[&format!("kind = \"{kind}\""), URL, line]).unwrap_err();
             assert!(error.contains(told), "{line}: {error}");

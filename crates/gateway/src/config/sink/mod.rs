@@ -13,7 +13,7 @@ mod volkszaehler;
 
 pub use broker::{BrokerSetup, MqttVersion};
 pub use graphite::{GraphiteFormat, GraphiteNames, GraphiteSetup};
-pub use homie::HomieSetup;
+pub use homie::{HomieConvention, HomieSetup};
 pub use http::{HttpSetup, HttpShape};
 pub use influx::{InfluxSetup, InfluxTarget};
 pub use loki::LokiSetup;

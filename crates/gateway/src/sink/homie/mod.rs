@@ -1,45 +1,50 @@
-//! A tree of topics by the Homie convention 4.0.0: a device for each meter, a node for each quantity, a property for
-//! each register.
+//! A tree of topics by the Homie convention 4.0.0 or 5.0: a device for each meter, a node for each quantity, a property
+//! for each register. By convention 5 the gas, water or heat meter behind a meter is a child of its device.
 //!
-//! Each device has a connection of its own, since a last will covers one device. A device is announced with its first
-//! reading: the convention has no word for a value that is not known yet.
+//! Each meter has a connection of its own, since a last will covers one device and its children. A device is announced
+//! with its first reading: the convention has no word for a value that is not known yet.
+mod device;
 mod tree;
 
 use super::news::News;
-use super::sample::{Delivered, Entry, Trouble};
-use crate::config::{BrokerSetup, HomieSetup};
+use super::sample::{Delivered, Entry, Sample, Trouble};
+use super::submeter::{self, Submeters};
+use crate::config::{BrokerSetup, HomieConvention, HomieSetup};
 use crate::net::mqtt::{Board, Connection, Publication, Will};
-use crate::update::What;
-use std::collections::BTreeMap;
+use crate::update::{TelegramBuf, What};
+use device::{Device, Family};
+use metergate_meter::models::Medium;
+use metergate_meter::verdict::Verdict;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tree::{Told, Tree};
-
-/// Version of the convention.
-const VERSION: &str = "4.0.0";
 
 /// The devices of the meters.
 #[derive(Debug)]
 pub struct Homie {
     broker: BrokerSetup,
-    devices: BTreeMap<Arc<str>, Device>,
+    meters: BTreeMap<Arc<str>, Meter>,
 }
 
-/// One meter.
+/// One meter, and the meters behind it.
 #[derive(Debug)]
-struct Device {
-    /// `homie/ID`.
-    topic: String,
-    id: String,
-    name: String,
-    tree: Tree,
+struct Meter {
+    convention: HomieConvention,
+    /// What the topics of all devices begin with.
+    base: String,
+    root: Device,
+    /// By their kinds, such as `gas`; none in convention 4.
+    children: BTreeMap<String, Device>,
+    /// The ids of all meters of this sink, which no child may have.
+    ids: Arc<BTreeSet<String>>,
+    /// What it measures itself.
+    medium: Option<Medium>,
     board: Board,
     /// Nodes, properties or their attributes have changed since they were announced.
     is_restructured: bool,
-    is_live: bool,
+    /// Why its values are old, if they are.
+    alert: Option<String>,
     connection: Option<Connection>,
-    /// What `$state` says.
-    state: Option<&'static str>,
 }
 
 impl Homie {
@@ -48,7 +53,8 @@ impl Homie {
     /// # Errors
     /// Never yet: the broker is looked for when there is something to tell it.
     pub fn new(setup: &HomieSetup, meters: &[Arc<str>]) -> std::io::Result<Self> {
-        let mut devices: BTreeMap<Arc<str>, Device> = BTreeMap::new();
+        let mut ids = BTreeSet::new();
+        let mut named = Vec::new();
         for meter in meters {
             let wanted = match &setup.device {
                 Some(device) if meters.len() == 1 => device.clone(),
@@ -56,21 +62,18 @@ impl Homie {
                 None => tree::id(meter),
             };
             // Two names may become one id: `Haus` and `haus`.
-            let mut id = wanted.clone();
-            for number in 2..=meters.len() {
-                if devices.values().all(|device| device.id != id) {
-                    break;
-                }
-                id = format!("{wanted}-{number}");
-            }
+            let id = free(&ids, wanted);
             let name = match &setup.name {
                 Some(name) if meters.len() == 1 => name.clone(),
                 Some(name) => format!("{name} {meter}"),
                 None => meter.to_string(),
             };
-            devices.insert(Arc::clone(meter), Device::new(&setup.base, id, name));
+            ids.insert(id.clone());
+            named.push((Arc::clone(meter), id, name));
         }
-        Ok(Self { broker: setup.broker.clone(), devices })
+        let ids = Arc::new(ids);
+        let meter = |(meter, id, name)| (meter, Meter::new(setup, &ids, id, name));
+        Ok(Self { broker: setup.broker.clone(), meters: named.into_iter().map(meter).collect() })
     }
 
     /// Takes entries of the durable path: there is none, a tree holds the newest alone.
@@ -84,22 +87,16 @@ impl Homie {
     /// # Errors
     /// When the broker cannot be reached or does not take it. It is kept, and told with the next news.
     pub async fn tell(&mut self, news: &News) -> Result<(), Trouble> {
-        let Some(device) = self.devices.get_mut(&news.update.meter) else { return Ok(()) };
+        let Some(meter) = self.meters.get_mut(&news.update.meter) else { return Ok(()) };
         match &news.update.what {
-            What::Telegram(_) => {
+            What::Telegram(telegram) => {
                 let Some(sample) = &news.sample else { return Ok(()) };
-                for point in &sample.points {
-                    let told = device.tree.note(point);
-                    device.note(told.as_ref());
-                }
+                meter.note(sample, telegram);
             }
-            What::Verdict(verdict) => {
-                // Too early to tell is no reason to call for somebody.
-                device.is_live = verdict.is_live() || *verdict == metergate_meter::verdict::Verdict::Waiting;
-            }
+            What::Verdict(verdict) => meter.judge(*verdict),
             _ => return Ok(()),
         }
-        device.sync(&self.broker).await
+        meter.sync(&self.broker).await
     }
 
     /// Connects again where a connection was lost. To be called now and then when there is no news.
@@ -108,8 +105,8 @@ impl Homie {
     /// As [`tell`](Self::tell), for the first device that has trouble.
     pub async fn keep(&mut self) -> Result<(), Trouble> {
         let mut all = Ok(());
-        for device in self.devices.values_mut() {
-            let kept = device.sync(&self.broker).await;
+        for meter in self.meters.values_mut() {
+            let kept = meter.sync(&self.broker).await;
             all = all.and(kept);
         }
         all
@@ -117,73 +114,124 @@ impl Homie {
 
     /// Says good-bye within a moment: the devices are `disconnected`.
     pub async fn close(&mut self) {
-        for device in self.devices.values_mut() {
-            let Some(mut connection) = device.connection.take() else { continue };
-            let gone = [Publication::retained(format!("{}/$state", device.topic), "disconnected")];
+        for meter in self.meters.values_mut() {
+            let Some(mut connection) = meter.connection.take() else { continue };
+            let gone: Vec<Publication> =
+                meter.devices().map(|device| state(device, "disconnected")).collect();
             let _ = tokio::time::timeout(Duration::from_secs(1), connection.publish(&gone)).await;
             connection.close().await;
         }
     }
 }
 
-impl Device {
-    fn new(base: &str, id: String, name: String) -> Self {
+impl Meter {
+    fn new(setup: &HomieSetup, ids: &Arc<BTreeSet<String>>, id: String, name: String) -> Self {
+        let base = setup.root();
         Self {
-            topic: format!("{base}/{id}"),
-            id,
-            name,
-            tree: Tree::default(),
+            convention: setup.convention,
+            root: Device::new(&base, id, name),
+            base,
+            children: BTreeMap::new(),
+            ids: Arc::clone(ids),
+            medium: None,
             board: Board::default(),
             is_restructured: false,
-            is_live: true,
+            alert: None,
             connection: None,
-            state: None,
         }
     }
 
-    /// Notes what is to be told of a register.
-    fn note(&mut self, told: Option<&Told>) {
-        let Some(told) = told else { return };
-        if told.is_new {
-            self.is_restructured = true;
+    /// All devices, the root last: it speaks of its children only when they are there.
+    fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.children.values().chain(std::iter::once(&self.root))
+    }
+
+    /// Notes what is to be told of a reading.
+    fn note(&mut self, sample: &Sample, telegram: &TelegramBuf) {
+        if self.medium != Some(Medium::Electricity) {
+            self.medium = submeter::medium(telegram.model, sample.points.iter()).or(self.medium);
+        }
+        let submeters = (self.convention == HomieConvention::V5).then(|| Submeters::of(telegram));
+        let mut values = Vec::with_capacity(sample.points.len());
+        for point in &sample.points {
+            let child = submeters.as_ref().and_then(|submeters| submeters.of_point(point, self.medium));
+            let device = match &child {
+                Some(child) => self.child(&child.id),
+                None => &mut self.root,
+            };
+            let Some(told) = device.tree.note(point, child.is_some()) else { continue };
+            let topic = format!("{}/{}/{}", device.topic, told.node, told.property);
+            self.is_restructured |= told.is_new;
+            values.push(Publication::retained(topic, told.payload));
+        }
+        if self.is_restructured {
             self.describe();
         }
-        let topic = format!("{}/{}/{}", self.topic, told.node, told.property);
-        self.board.tell(Publication::retained(topic, told.payload.as_str()));
+        values.into_iter().for_each(|value| self.board.tell(value));
     }
 
-    /// The attributes of device, nodes and properties; those that have not changed are not told again.
+    /// The meter behind this one.
+    fn child(&mut self, kind: &str) -> &mut Device {
+        let (base, root, ids) = (&self.base, &self.root, &self.ids);
+        self.children.entry(kind.to_owned()).or_insert_with(|| {
+            let id = free(ids, format!("{}-{kind}", root.id));
+            Device::new(base, id, format!("{} {}", root.name, kind.replace('-', " ")))
+        })
+    }
+
+    /// Takes note of how the meter is doing.
+    fn judge(&mut self, verdict: Verdict) {
+        // Too early to tell is no reason to call for somebody.
+        let is_well = verdict.is_live() || verdict == Verdict::Waiting;
+        let alert = (!is_well).then(|| verdict.to_string());
+        if alert != self.alert {
+            self.alert = alert;
+            self.show_alert();
+        }
+    }
+
+    /// Convention 5 has a topic for what is wrong; 4 has a state for it.
+    fn show_alert(&mut self) {
+        if self.convention == HomieConvention::V4 {
+            return;
+        }
+        let topic = format!("{}/$alert/meter", self.root.topic);
+        match &self.alert {
+            Some(alert) => _ = self.board.show(Publication::retained(topic, alert.as_str())),
+            None => self.board.remove(&topic),
+        }
+    }
+
+    /// What the devices tell of themselves; what has not changed is not told again.
     fn describe(&mut self) {
-        let mut attributes = vec![
-            ("$homie".to_owned(), VERSION.to_owned()),
-            ("$name".to_owned(), self.name.clone()),
-            ("$nodes".to_owned(), self.tree.nodes()),
-            // None; brokers keep no empty message, so that nobody who comes later sees it.
-            ("$extensions".to_owned(), String::new()),
-            ("$implementation".to_owned(), "metergate".to_owned()),
-        ];
-        attributes.extend(self.tree.attributes());
-        for (path, value) in attributes {
-            self.board.show(Publication::retained(format!("{}/{path}", self.topic), value));
+        let ids: Vec<&str> = self.children.values().map(|child| child.id.as_str()).collect();
+        let child = Family::Child { root: &self.root.id };
+        let families = self.children.values().map(|device| (device, child));
+        let all = families.chain(std::iter::once((&self.root, Family::Root { children: &ids })));
+        for (device, family) in all {
+            for (path, text) in device.attributes(self.convention, family) {
+                self.board.show(Publication::retained(format!("{}/{path}", device.topic), text));
+            }
         }
     }
 
     /// Brings the broker to the state of things.
     async fn sync(&mut self, broker: &BrokerSetup) -> Result<(), Trouble> {
-        if self.tree.is_empty() {
+        if self.root.tree.is_empty() && self.children.is_empty() {
             return Ok(());
         }
-        let state_topic = format!("{}/$state", self.topic);
         if self.connection.as_ref().is_some_and(|connection| connection.trouble().is_some()) {
             self.connection = None;
         }
         if self.connection.is_none() {
-            self.state = None;
-            let will = Will { topic: state_topic, payload: "lost".to_owned() };
-            let client_id = format!("{}-{}", broker.client_id, self.id);
+            self.children.values_mut().chain([&mut self.root]).for_each(|device| device.state = None);
+            let will = Will { topic: format!("{}/$state", self.root.topic), payload: "lost".to_owned() };
+            let client_id = format!("{}-{}", broker.client_id, self.root.id);
             let setup = BrokerSetup { client_id, ..broker.clone() };
             self.connection = Some(Connection::open(&setup, will).await?);
             self.board.begin_again();
+            // An alert of the last run may still stand there.
+            self.show_alert();
             self.is_restructured = true;
         }
         let told = self.tell_all().await;
@@ -202,21 +250,34 @@ impl Device {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         self.board.flush(connection).await?;
         self.is_restructured = false;
-        self.say(if self.is_live { "ready" } else { "alert" }).await
+        let is_alarmed = self.convention == HomieConvention::V4 && self.alert.is_some();
+        self.say(if is_alarmed { "alert" } else { "ready" }).await
     }
 
-    /// Sets `$state`, unless it is so already.
-    async fn say(&mut self, state: &'static str) -> Result<(), Trouble> {
-        let Some(connection) = self.connection.as_mut().filter(|_| self.state != Some(state)) else {
-            return Ok(());
-        };
-        let publication = Publication::retained(format!("{}/$state", self.topic), state);
-        match connection.publish(&[publication]).await.trouble {
-            Some(trouble) => Err(trouble),
-            None => {
-                self.state = Some(state);
-                Ok(())
+    /// Sets `$state` of all devices, unless it is so already.
+    async fn say(&mut self, text: &'static str) -> Result<(), Trouble> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        for device in self.children.values_mut().chain([&mut self.root]) {
+            if device.state == Some(text) {
+                continue;
             }
+            if let Some(trouble) = connection.publish(&[state(device, text)]).await.trouble {
+                return Err(trouble);
+            }
+            device.state = Some(text);
         }
+        Ok(())
     }
+}
+
+/// The state of a device.
+fn state(device: &Device, text: &str) -> Publication {
+    Publication::retained(format!("{}/$state", device.topic), text)
+}
+
+/// This id, or with a number behind it the first that nobody has.
+fn free(taken: &BTreeSet<String>, wanted: String) -> String {
+    let numbered = (2..=taken.len().saturating_add(1)).map(|number| format!("{wanted}-{number}"));
+    let mut all = std::iter::once(wanted.clone()).chain(numbered);
+    all.find(|id| !taken.contains(id)).unwrap_or(wanted)
 }

@@ -3,7 +3,9 @@
 //! Registers that smart-meter-reader publishes keep its names (`energy/imported-total`, `temperatures/temp1`); all
 //! others are called by their codes (`energy/2-8-0`).
 use crate::sink::Point;
+use crate::sink::submeter::is_submeter;
 use metergate_reading::{Number, ObisCode, ObisStyle, RegisterId, Unit};
+use serde_json::{Map, Value, json};
 
 /// Properties of one device. A meter that invents names of registers must not fill the broker.
 const PROPERTIES_MAX: usize = 500;
@@ -114,11 +116,35 @@ impl Tree {
         all
     }
 
-    /// Notes a register; `None` when there are too many.
-    pub(super) fn note(&mut self, point: &Point) -> Option<Told> {
+    /// The nodes with their properties, as the description of convention 5 wants them. There is no `format`: without
+    /// one any number may come.
+    pub(super) fn description(&self) -> Map<String, Value> {
+        let property = |property: &Property| {
+            let mut text = json!({
+                "name": property.name,
+                "datatype": if property.is_float { "float" } else { "integer" },
+                "settable": false,
+                "retained": true,
+            });
+            if let (Some(unit), Some(text)) = (&property.unit, text.as_object_mut()) {
+                text.insert("unit".to_owned(), json!(unit));
+            }
+            (property.id.clone(), text)
+        };
+        let node = |node: &Node| {
+            let (id, name) = node.kind.text();
+            let properties: Map<String, Value> = node.properties.iter().map(property).collect();
+            (id.to_owned(), json!({ "name": name, "properties": properties }))
+        };
+        self.0.iter().map(node).collect()
+    }
+
+    /// Notes a register; `None` when there are too many. `behind`: of a meter behind a meter, whose channel says nothing
+    /// about it and may change.
+    pub(super) fn note(&mut self, point: &Point, behind: bool) -> Option<Told> {
         let (kind, known_as) = place(point);
         let (number, unit) = given(point);
-        let name = name(point);
+        let name = name(point, behind);
         // What has decimals once may have them again.
         let is_float = number.exponent() < 0;
         let payload = number.to_string();
@@ -144,12 +170,12 @@ impl Tree {
         let mut own = known_as
             .map(ToOwned::to_owned)
             .filter(|id| is_free(id))
-            .unwrap_or_else(|| of_register(&point.register));
+            .unwrap_or_else(|| of_register(&point.register, behind));
         for number in 2..=PROPERTIES_MAX {
             if is_free(&own) {
                 break;
             }
-            own = format!("{}-x{number}", of_register(&point.register));
+            own = format!("{}-x{number}", of_register(&point.register, behind));
         }
         let register = point.register.clone();
         node.properties.push(Property { register, id: own.clone(), name, unit, is_float });
@@ -250,7 +276,10 @@ fn given(point: &Point) -> (Number, Option<String>) {
     (point.number, Some(text))
 }
 
-fn name(point: &Point) -> String {
+fn name(point: &Point, behind: bool) -> String {
+    if behind && point.name.is_none() && is_submeter(point.register.obis()) {
+        return "Meter reading".to_owned();
+    }
     let of_code = || point.register.obis().and_then(ObisCode::name).map(ToOwned::to_owned);
     point
         .name
@@ -260,12 +289,14 @@ fn name(point: &Point) -> String {
         .unwrap_or_else(|| point.register.to_string())
 }
 
-/// `2-8-0` for the usual channel of electricity, otherwise the whole code, `0-1-24-2-1`.
-fn of_register(register: &RegisterId) -> String {
+/// `2-8-0` for the usual channel of electricity and for a meter behind a meter, otherwise the whole code,
+/// `0-1-24-2-1`.
+fn of_register(register: &RegisterId, behind: bool) -> String {
     let full = register.to_string();
     let Some(code) = register.obis() else { return id(&full) };
     let text = match code.bytes() {
         [1, 0, ..] => code.text(ObisStyle::Reduced).to_string(),
+        _ if behind => code.text(ObisStyle::Reduced).to_string(),
         _ => code.text(ObisStyle::Topic).to_string(),
     };
     let nth = full.rsplit_once('#').map(|(_, nth)| format!("-n{nth}")).unwrap_or_default();
@@ -294,7 +325,7 @@ mod tests {
     }
 
     fn told(tree: &mut Tree, register: &str, number: &str, unit: &str) -> (String, String, bool) {
-        let told = tree.note(&point(register, number, unit)).unwrap();
+        let told = tree.note(&point(register, number, unit), false).unwrap();
         (format!("{}/{}", told.node, told.property), told.payload, told.is_new)
     }
 
