@@ -315,7 +315,7 @@ fn mistakes_of_a_sink_are_told() {
         |lines: &str, expected: &str| refused(&format!("{HAUS}[default.sink.out]\n{lines}\n"), expected);
     sink(
         "",
-        "error: metergate.toml:3: sink.out: there is no `kind`\n help: kind = \"stdout\", \"csv\", \"mqtt\", \"homie\", \"http\", \"graphite\", \"influx\", \"prometheus\", \"smgw_lite\", \"volkszaehler\" or \"loki\"\n",
+        "error: metergate.toml:3: sink.out: there is no `kind`\n help: kind = \"stdout\", \"csv\", \"mqtt\", \"homie\", \"http\", \"graphite\", \"influx\", \"prometheus\", \"smgw_lite\", \"volkszaehler\", \"loki\" or \"thingsboard\"\n",
     );
     sink(
         "kind = \"cvs\"",

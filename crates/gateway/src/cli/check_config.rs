@@ -123,6 +123,7 @@ fn meaning_of_sink(kind: &SinkKind) -> String {
         SinkKind::SmgwLite(setup) => setup.to_string(),
         SinkKind::Volkszaehler(setup) => setup.to_string(),
         SinkKind::Loki(setup) => setup.to_string(),
+        SinkKind::ThingsBoard(setup) => setup.to_string(),
     }
 }
 

@@ -211,7 +211,7 @@ pub(crate) fn token(section: &Section<'_>, endpoint: Option<&EndpointSetup>) -> 
             section.problem("token", "stands beside `username`: one of them lets us in", help);
         }
         if !endpoint.scheme.tls && !is_loopback(&endpoint.host) {
-            let help = "begin `url` with https:// if the receiver can".to_owned();
+            let help = format!("begin `url` with {}s:// if the receiver can", endpoint.scheme.name);
             section.note("token", "goes over the network unencrypted", help);
         }
     }

@@ -47,7 +47,7 @@ pub use crate::net::mqtt::Qos;
 pub use sink::{
     BrokerSetup, Channel, GraphiteFormat, GraphiteNames, GraphiteSetup, HomeAssistantDiscovery,
     HomieConvention, HomieSetup, HttpSetup, HttpShape, InfluxSetup, InfluxTarget, LokiSetup, MqttSetup,
-    MqttShape, MqttVersion, PrometheusSetup, SmgwLiteSetup, UnitStyle, VolkszaehlerSetup,
+    MqttShape, MqttVersion, PrometheusSetup, SmgwLiteSetup, ThingsBoardSetup, UnitStyle, VolkszaehlerSetup,
 };
 pub use source::{CascadeSetup, Hte501Setup, JsonSetup, JsonValue, SourceKind, SourceSetup, W1Setup};
 pub use template::Template;

@@ -1,7 +1,7 @@
 //! What the configuration means, checked: every sink has a place, every key 16 bytes.
 use super::sink::{
     GraphiteSetup, HomieSetup, HttpSetup, InfluxSetup, LokiSetup, MqttSetup, PrometheusSetup, SmgwLiteSetup,
-    VolkszaehlerSetup,
+    ThingsBoardSetup, VolkszaehlerSetup,
 };
 use super::source::SourceSetup;
 use metergate_meter::layout::Layout;
@@ -239,6 +239,8 @@ pub enum SinkKind {
     Volkszaehler(VolkszaehlerSetup),
     /// Events for Grafana Loki.
     Loki(LokiSetup),
+    /// Devices behind a gateway of ThingsBoard, by MQTT.
+    ThingsBoard(ThingsBoardSetup),
 }
 
 /// Monthly CSV files.

@@ -11,6 +11,7 @@ use super::prometheus::Prometheus;
 use super::sample::{Delivered, Entry, Step, Trouble};
 use super::smgw_lite::SmgwLite;
 use super::stdout::Stdout;
+use super::thingsboard::ThingsBoard;
 use super::volkszaehler::Volkszaehler;
 use crate::config::{SinkKind, Stream};
 use std::io;
@@ -31,6 +32,7 @@ pub(super) enum Sink {
     SmgwLite(Box<SmgwLite>),
     Volkszaehler(Box<Volkszaehler>),
     Loki(Box<Loki>),
+    ThingsBoard(Box<ThingsBoard>),
 }
 
 impl Sink {
@@ -53,6 +55,7 @@ impl Sink {
             SinkKind::SmgwLite(setup) => Self::SmgwLite(Box::new(SmgwLite::new(setup, meters)?)),
             SinkKind::Volkszaehler(setup) => Self::Volkszaehler(Box::new(Volkszaehler::new(setup, meters)?)),
             SinkKind::Loki(setup) => Self::Loki(Box::new(Loki::new(setup))),
+            SinkKind::ThingsBoard(setup) => Self::ThingsBoard(Box::new(ThingsBoard::new(setup, meters)?)),
         })
     }
 
@@ -60,6 +63,7 @@ impl Sink {
     pub(super) fn takes_news(&self) -> bool {
         match self {
             Self::Stdout(_) | Self::Mqtt(_) | Self::Homie(_) | Self::Prometheus(_) => true,
+            Self::ThingsBoard(_) => true,
             Self::Csv(_) | Self::Http(_) | Self::Graphite(_) | Self::Influx(_) | Self::SmgwLite(_) => false,
             Self::Volkszaehler(_) | Self::Loki(_) => false,
         }
@@ -77,7 +81,7 @@ impl Sink {
             Self::Csv(_) | Self::Mqtt(_) | Self::Http(_) | Self::Graphite(_) | Self::Influx(_) => {
                 &[Stream::Readings]
             }
-            Self::Volkszaehler(_) => &[Stream::Readings],
+            Self::Volkszaehler(_) | Self::ThingsBoard(_) => &[Stream::Readings],
             Self::Loki(_) => &[Stream::Events],
             // What SMGW.Lite pushes are the values of its use cases, and its log.
             Self::SmgwLite(_) => &[Stream::Measured, Stream::Events],
@@ -93,6 +97,7 @@ impl Sink {
             Self::Stdout(sink) => sink.deliver(&news.update).map_err(|error| trouble(&error)),
             Self::Mqtt(sink) => sink.tell(news).await,
             Self::Homie(sink) => sink.tell(news).await,
+            Self::ThingsBoard(sink) => sink.tell(news).await,
             Self::Prometheus(sink) => sink.tell(news).await,
             Self::Csv(_) | Self::Http(_) | Self::Graphite(_) | Self::Influx(_) | Self::SmgwLite(_) => Ok(()),
             Self::Volkszaehler(_) | Self::Loki(_) => Ok(()),
@@ -101,7 +106,7 @@ impl Sink {
 
     /// Whether it has a connection to look after when there is nothing to say.
     pub(super) fn keeps(&self) -> bool {
-        matches!(self, Self::Mqtt(_) | Self::Homie(_))
+        matches!(self, Self::Mqtt(_) | Self::Homie(_) | Self::ThingsBoard(_))
     }
 
     /// Looks after its connection.
@@ -112,6 +117,7 @@ impl Sink {
         match self {
             Self::Mqtt(sink) => sink.keep().await,
             Self::Homie(sink) => sink.keep().await,
+            Self::ThingsBoard(sink) => sink.keep().await,
             _ => Ok(()),
         }
     }
@@ -135,6 +141,7 @@ impl Sink {
             Self::SmgwLite(sink) => sink.deliver(batch).await,
             Self::Volkszaehler(sink) => sink.deliver(batch).await,
             Self::Loki(sink) => sink.deliver(batch).await,
+            Self::ThingsBoard(sink) => sink.deliver(batch).await,
             Self::Homie(sink) => sink.deliver(batch).await,
             Self::Stdout(_) | Self::Prometheus(_) => Delivered::all(batch),
         }
@@ -153,6 +160,7 @@ impl Sink {
             Self::SmgwLite(sink) => sink.close().await,
             Self::Volkszaehler(sink) => sink.close(),
             Self::Loki(sink) => sink.close(),
+            Self::ThingsBoard(sink) => sink.close().await,
         }
     }
 }

@@ -27,6 +27,8 @@ mod sample;
 mod smgw_lite;
 mod stdout;
 mod submeter;
+mod telemetry;
+pub mod thingsboard;
 mod volkszaehler;
 mod wanted;
 mod worker;

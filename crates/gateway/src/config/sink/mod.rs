@@ -9,6 +9,7 @@ mod loki;
 mod mqtt;
 mod prometheus;
 mod smgw_lite;
+mod thingsboard;
 mod volkszaehler;
 
 pub use broker::{BrokerSetup, MqttVersion};
@@ -20,6 +21,7 @@ pub use loki::LokiSetup;
 pub use mqtt::{HomeAssistantDiscovery, MqttSetup, MqttShape};
 pub use prometheus::{PrometheusSetup, UnitStyle};
 pub use smgw_lite::SmgwLiteSetup;
+pub use thingsboard::ThingsBoardSetup;
 pub use volkszaehler::{Channel, VolkszaehlerSetup};
 
 use super::meter::check_name;
@@ -62,6 +64,7 @@ enum Kind {
     SmgwLite,
     Volkszaehler,
     Loki,
+    ThingsBoard,
 }
 
 const KINDS: &[(&str, Kind)] = &[
@@ -76,6 +79,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("smgw_lite", Kind::SmgwLite),
     ("volkszaehler", Kind::Volkszaehler),
     ("loki", Kind::Loki),
+    ("thingsboard", Kind::ThingsBoard),
 ];
 
 /// Reads a sink; `meters` are the names of meters and sources. What is wrong is noted in the section's reading, and then there is no sink.
@@ -104,6 +108,7 @@ pub(super) fn sink(name: &str, section: &Section<'_>, meters: &[&str], folder: &
         Kind::SmgwLite => SinkKind::SmgwLite(smgw_lite::read(section, folder)?),
         Kind::Volkszaehler => SinkKind::Volkszaehler(volkszaehler::read(section, folder)?),
         Kind::Loki => SinkKind::Loki(loki::read(section, folder)?),
+        Kind::ThingsBoard => SinkKind::ThingsBoard(thingsboard::read(section, folder)?),
     };
     let selection = selection(section, meters);
     if matches!(kind, SinkKind::Volkszaehler(_)) {

@@ -55,7 +55,7 @@ pub(super) enum Answer {
 /// A client and what drives it; nothing is sent before it is driven.
 pub(super) fn client(
     setup: &BrokerSetup,
-    will: Will,
+    will: Option<Will>,
     tls: Option<Arc<ClientConfig>>,
 ) -> Result<(Client, EventLoop), Trouble> {
     let keep_alive = u16::try_from(setup.keep_alive.as_secs()).unwrap_or(u16::MAX);
@@ -72,12 +72,10 @@ pub(super) fn client(
             let len = usize::try_from(PACKET_LEN_MAX).unwrap_or(usize::MAX);
             options.set_keep_alive(keep_alive).set_clean_session(true).set_inflight(IN_FLIGHT_MAX);
             options.set_max_packet_size(len, len);
-            options.set_last_will(rumqttc_v4::LastWill::new(
-                will.topic,
-                will.payload,
-                rumqttc_v4::QoS::AtLeastOnce,
-                true,
-            ));
+            if let Some(Will { topic, payload }) = will {
+                let qos = rumqttc_v4::QoS::AtLeastOnce;
+                options.set_last_will(rumqttc_v4::LastWill::new(topic, payload, qos, true));
+            }
             match (name, password) {
                 (Some(name), Some(password)) => _ = options.set_credentials(name, password),
                 (Some(name), None) => _ = options.set_username(name),
@@ -99,13 +97,10 @@ pub(super) fn client(
             options.set_keep_alive(keep_alive).set_clean_start(true);
             options.set_outgoing_inflight_upper_limit(IN_FLIGHT_MAX);
             options.set_max_packet_size(Some(PACKET_LEN_MAX));
-            options.set_last_will(rumqttc_v5::LastWill::new(
-                will.topic,
-                will.payload,
-                rumqttc_v5::QoS::AtLeastOnce,
-                true,
-                None,
-            ));
+            if let Some(Will { topic, payload }) = will {
+                let qos = rumqttc_v5::QoS::AtLeastOnce;
+                options.set_last_will(rumqttc_v5::LastWill::new(topic, payload, qos, true, None));
+            }
             match (name, password) {
                 (Some(name), Some(password)) => _ = options.set_credentials(name, password),
                 (Some(name), None) => _ = options.set_username(name),

@@ -127,13 +127,13 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Connects and waits for the broker's yes. Must be called inside a runtime, which drives the connection between
+    /// Connects and waits for the broker's yes; `will` is what it says when we vanish. Must be called inside a runtime, which drives the connection between
     /// calls as well.
     ///
     /// # Errors
     /// With the step that failed: the name has no address, nobody accepts, TLS cannot be agreed on, the broker does
     /// not want us. Also when all that takes longer than [`CONNECT_PATIENCE`].
-    pub(crate) async fn open(setup: &BrokerSetup, will: Will) -> Result<Self, Trouble> {
+    pub(crate) async fn open(setup: &BrokerSetup, will: Option<Will>) -> Result<Self, Trouble> {
         match timeout(CONNECT_PATIENCE, Self::open_patiently(setup, will)).await {
             Ok(opened) => opened,
             Err(_) => {
@@ -143,7 +143,7 @@ impl Connection {
         }
     }
 
-    async fn open_patiently(setup: &BrokerSetup, will: Will) -> Result<Self, Trouble> {
+    async fn open_patiently(setup: &BrokerSetup, will: Option<Will>) -> Result<Self, Trouble> {
         let endpoint = &setup.endpoint;
         // The client resolves again; this tells a wrong name from a broker that is down.
         connect::resolve(&endpoint.host, endpoint.port)

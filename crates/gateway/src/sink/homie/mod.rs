@@ -228,7 +228,7 @@ impl Meter {
             let will = Will { topic: format!("{}/$state", self.root.topic), payload: "lost".to_owned() };
             let client_id = format!("{}-{}", broker.client_id, self.root.id);
             let setup = BrokerSetup { client_id, ..broker.clone() };
-            self.connection = Some(Connection::open(&setup, will).await?);
+            self.connection = Some(Connection::open(&setup, Some(will)).await?);
             self.board.begin_again();
             // An alert of the last run may still stand there.
             self.show_alert();

@@ -1,6 +1,7 @@
 //! What the bodies of requests look like.
 use crate::event::Event;
 use crate::sink::sample::{Entry, Point, Sample};
+use crate::sink::telemetry::{self, quoted};
 use crate::store::RowFlags;
 use jiff::Timestamp;
 use metergate_reading::{ObisStyle, Trust};
@@ -123,22 +124,15 @@ fn clock(trust: Trust) -> &'static str {
     }
 }
 
-/// ThingsBoard: `[{"ts":ms,"values":{key:number}}]`. Same key and time overwrite, so that sending twice is harmless.
-/// With several meters each key begins with its meter. `None` when there are only events.
+/// ThingsBoard: `[{"ts":ms,"values":{key:number}}]`. With several meters each key begins with its meter. `None` when there are only events.
 pub(super) fn thingsboard(entries: &[Entry], many_meters: bool) -> Option<Body> {
     let mut text = String::from("[");
     for sample in entries.iter().filter_map(Entry::sample) {
         if text.len() > 1 {
             text.push(',');
         }
-        let _ = write!(text, "{{\"ts\":{},\"values\":{{", sample.at.unix_ms);
-        for (index, (label, point)) in sample.labelled().into_iter().enumerate() {
-            let key = if many_meters { format!("{}.{label}", sample.meter) } else { label };
-            let comma = if index == 0 { "" } else { "," };
-            // Numbers are written by us: the library would make binary fractions of them.
-            let _ = write!(text, "{comma}{}:{}", quoted(&key), point.number);
-        }
-        text.push_str("}}");
+        let prefix = if many_meters { format!("{}.", sample.meter) } else { String::new() };
+        text.push_str(&telemetry::object(sample, &prefix));
     }
     text.push(']');
     (text.len() > 2).then(|| json(text))
@@ -164,8 +158,4 @@ pub(super) fn up_smartmeter(entry: &Entry, devid: Option<&str>) -> Option<Body> 
     }
     text.push('}');
     Some(json(text))
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -109,7 +109,7 @@ impl Mqtt {
             return Ok(());
         }
         let will = Will { topic: self.topics.status(), payload: "offline".to_owned() };
-        let mut connection = Connection::open(&self.setup.broker, will).await?;
+        let mut connection = Connection::open(&self.setup.broker, Some(will)).await?;
         self.board.begin_again();
         self.home_assistant.connected(&mut connection, &mut self.board).await;
         self.connection = Some(connection);
