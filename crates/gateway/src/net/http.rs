@@ -5,7 +5,7 @@ use super::trouble::trouble;
 use crate::config::{Login, ProxySetup, TlsSetup};
 use crate::harmless::harmless;
 use crate::secret::Secret;
-use crate::sink::{Delivered, Step, Trouble};
+use crate::sink::{Step, Trouble};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::{Client, Proxy, RequestBuilder, Response, StatusCode, redirect};
@@ -192,54 +192,6 @@ fn redirection(response: &Response) -> String {
     let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let target = target.and_then(|text| response.url().join(text).ok());
     target.map_or_else(|| "nowhere".to_owned(), |url| url.origin().ascii_serialization())
-}
-
-/// How many entries go into one request: the configured number, less while a bad one is searched for, and less for
-/// good once the receiver has called so many too large.
-#[derive(Debug)]
-pub(crate) struct Batches {
-    limit: usize,
-    next: usize,
-}
-
-impl Batches {
-    /// Batches of at most this many entries.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), next: limit.max(1) }
-    }
-
-    /// Begins anew with the largest batch.
-    pub(crate) fn begin(&mut self) {
-        self.next = self.limit;
-    }
-
-    /// The entries of the next request.
-    pub(crate) fn piece<'a, T>(&self, rest: &'a [T]) -> &'a [T] {
-        rest.get(..self.next).unwrap_or(rest)
-    }
-
-    /// Takes note of the answer to a request with so many entries.
-    ///
-    /// # Errors
-    /// The trouble, if it was one: nothing more is tried now.
-    pub(crate) fn note(&mut self, answer: Answer, len: usize, done: &mut Delivered) -> Result<(), Trouble> {
-        match answer {
-            Answer::Taken => done.taken = done.taken.saturating_add(len),
-            // One bad entry among many: the half without it is taken, the other halved again.
-            Answer::Refused(_) if len > 1 => self.next = len / 2,
-            Answer::TooLarge(_) if len > 1 => {
-                self.limit = len / 2;
-                self.next = self.limit;
-            }
-            Answer::Refused(reason) | Answer::TooLarge(reason) => {
-                done.refused.push((done.taken, reason));
-                done.taken = done.taken.saturating_add(1);
-                self.next = self.limit;
-            }
-            Answer::Trouble(trouble) => return Err(trouble),
-        }
-        Ok(())
-    }
 }
 
 /// Asks the system for names, with an error that tells itself apart from a refused connection.

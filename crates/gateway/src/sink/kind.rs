@@ -153,9 +153,9 @@ impl Sink {
             Self::Stdout(_) | Self::Csv(_) => {}
             Self::Mqtt(sink) => sink.close().await,
             Self::Homie(sink) => sink.close().await,
-            Self::Http(sink) => sink.close().await,
+            Self::Http(sink) => sink.close(),
             Self::Graphite(sink) => sink.close().await,
-            Self::Influx(sink) => sink.close().await,
+            Self::Influx(sink) => sink.close(),
             Self::Prometheus(sink) => sink.close().await,
             Self::SmgwLite(sink) => sink.close().await,
             Self::Volkszaehler(sink) => sink.close(),

@@ -21,6 +21,7 @@ mod kind;
 mod loki;
 pub mod mqtt;
 mod news;
+mod posting;
 mod prometheus;
 mod queue;
 mod sample;

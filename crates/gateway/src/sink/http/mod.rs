@@ -1,9 +1,10 @@
 //! JSON by HTTP POST, in our own shape or in one that somebody else dictates.
 mod shape;
 
+use super::posting::{Posting, signed};
 use super::sample::{Delivered, Entry, Step, Trouble};
 use crate::config::{HttpSetup, HttpShape};
-use crate::net::http::{Answer, Batches, client, post};
+use crate::net::http::{Answer, post};
 use crate::secret::Secret;
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -22,8 +23,7 @@ pub(crate) struct Http {
     address: Secret,
     /// Several meters share the receiver's names.
     many_meters: bool,
-    client: Option<Client>,
-    batches: Batches,
+    posting: Posting,
 }
 
 impl Http {
@@ -44,86 +44,60 @@ impl Http {
         Ok(Self {
             address: address(setup),
             many_meters: meters.len() > 1,
-            client: None,
-            batches: Batches::new(largest),
+            posting: Posting::new(&setup.endpoint, setup.proxy.as_ref(), largest),
             setup: setup.clone(),
         })
     }
 
     /// Hands over entries of the durable path, in order.
     pub(crate) async fn deliver(&mut self, batch: &[Entry]) -> Delivered {
-        let mut done = Delivered::default();
-        self.batches.begin();
-        while let Some(rest) = batch.get(done.taken..).filter(|rest| !rest.is_empty()) {
-            let piece = self.batches.piece(rest);
-            let answer = match self.body(piece) {
-                // Nothing in it is for this receiver.
-                Ok(None) => Answer::Taken,
-                Ok(Some(body)) => self.post(body).await,
-                Err(reason) => Answer::Refused(reason),
-            };
-            if let Err(trouble) = self.batches.note(answer, piece.len(), &mut done) {
-                if trouble.step == Step::Tls {
-                    // The files of certificates are read anew: somebody may be putting them right.
-                    self.client = None;
-                }
-                done.trouble = Some(trouble);
-                break;
-            }
-        }
-        done
-    }
-
-    fn body(&self, piece: &[Entry]) -> Result<Option<Body>, String> {
-        match (&self.setup.shape, piece) {
-            (HttpShape::Metergate, piece) => Ok(Some(shape::metergate(piece))),
-            (HttpShape::ThingsBoard, piece) => Ok(shape::thingsboard(piece, self.many_meters)),
-            (HttpShape::UpSmartmeter { devid }, [entry, ..]) => {
-                Ok(shape::up_smartmeter(entry, devid.as_deref()))
-            }
-            (HttpShape::Template(template), [entry, ..]) => {
-                let text = template.fill(entry)?;
-                Ok(Some(Body { text, content_type: template.content_type().to_owned() }))
-            }
-            (_, []) => Ok(None),
-        }
-    }
-
-    async fn post(&mut self, body: Body) -> Answer {
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => match client(self.setup.endpoint.tls.as_ref(), self.setup.proxy.as_ref()) {
-                Ok(built) => none.insert(built),
-                Err(error) => return Answer::Trouble(error.into()),
-            },
+        let (setup, address, many_meters) = (&self.setup, &self.address, self.many_meters);
+        let post = async |client: &Client, piece: &[Entry]| match body(setup, many_meters, piece) {
+            // Nothing in it is for this receiver.
+            Ok(None) => Answer::Taken,
+            Ok(Some(body)) => send(client, setup, address, body).await,
+            Err(reason) => Answer::Refused(reason),
         };
-        let Ok(content_type) = HeaderValue::from_str(&body.content_type) else {
-            return Answer::Trouble(Trouble::new(Step::Deliver, "the type of the content cannot be sent"));
-        };
-        // The same entries after a lost answer make the same key, so that a receiver can hold them once.
-        let key = shape::idempotency_key(&body.text);
-        let mut request = client
-            .post(self.address.expose())
-            .header(CONTENT_TYPE, content_type)
-            .header("idempotency-key", key)
-            .body(body.text);
-        if let Some(token) = self.setup.token.as_ref().filter(|_| !token_is_in_path(&self.setup)) {
-            request = request.bearer_auth(token.expose());
-        } else if let Some(login) = &self.setup.endpoint.login {
-            request = request.basic_auth(&login.username, login.password.as_ref().map(Secret::expose));
-        }
-        let answer = post(request).await;
-        // A receiver may repeat the address in what it says about an error.
-        match &self.setup.token {
-            Some(token) => answer.without(token),
-            None => answer,
-        }
+        self.posting.deliver(batch, post).await
     }
 
-    /// Says good-bye within a moment.
-    #[allow(clippy::unused_async)]
-    pub(crate) async fn close(&mut self) {
-        self.client = None;
+    /// Says good-bye.
+    pub(crate) fn close(&mut self) {
+        self.posting.close();
+    }
+}
+
+/// What some entries are in the receiver's shape.
+fn body(setup: &HttpSetup, many_meters: bool, piece: &[Entry]) -> Result<Option<Body>, String> {
+    match (&setup.shape, piece) {
+        (HttpShape::Metergate, piece) => Ok(Some(shape::metergate(piece))),
+        (HttpShape::ThingsBoard, piece) => Ok(shape::thingsboard(piece, many_meters)),
+        (HttpShape::UpSmartmeter { devid }, [entry, ..]) => Ok(shape::up_smartmeter(entry, devid.as_deref())),
+        (HttpShape::Template(template), [entry, ..]) => {
+            let text = template.fill(entry)?;
+            Ok(Some(Body { text, content_type: template.content_type().to_owned() }))
+        }
+        (_, []) => Ok(None),
+    }
+}
+
+async fn send(client: &Client, setup: &HttpSetup, address: &Secret, body: Body) -> Answer {
+    let Ok(content_type) = HeaderValue::from_str(&body.content_type) else {
+        return Answer::Trouble(Trouble::new(Step::Deliver, "the type of the content cannot be sent"));
+    };
+    // The same entries after a lost answer make the same key, so that a receiver can hold them once.
+    let key = shape::idempotency_key(&body.text);
+    let request = client
+        .post(address.expose())
+        .header(CONTENT_TYPE, content_type)
+        .header("idempotency-key", key)
+        .body(body.text);
+    let token = setup.token.as_ref().filter(|_| !token_is_in_path(setup));
+    let answer = post(signed(request, token, setup.endpoint.login.as_ref())).await;
+    // A receiver may repeat the address in what it says about an error.
+    match &setup.token {
+        Some(token) => answer.without(token),
+        None => answer,
     }
 }
 

@@ -187,7 +187,7 @@ fn thingsboard_gets_telemetry_with_times_and_its_token_is_told_to_nobody_else() 
     assert!(address(&elsewhere).expose().ends_with(&format!("/tb/v1/{TOKEN}/telemetry?tenant=1")));
     let sink = Http::new(&shape, &["haus".into(), "pump".into()]).unwrap();
     assert!(!format!("{sink:?}").contains(TOKEN));
-    let body = sink.body(&readings(1)).unwrap().unwrap().text;
+    let body = body(&sink.setup, sink.many_meters, &readings(1)).unwrap().unwrap().text;
     assert!(body.contains(r#""haus.1-0:1.8.0":35204.0842"#), "several meters share a device: {body}");
 }
 

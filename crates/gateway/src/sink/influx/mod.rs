@@ -1,10 +1,10 @@
 //! InfluxDB line protocol over HTTP, versions 1, 2 and 3, and the many that understand it.
 mod line;
 
+use super::posting::{Posting, signed};
 use super::sample::{Delivered, Entry, Step, Trouble};
 use crate::config::{InfluxSetup, InfluxTarget};
-use crate::net::http::{Answer, Batches, client, post};
-use crate::secret::Secret;
+use crate::net::http::{Answer, post};
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use std::sync::Arc;
@@ -18,8 +18,7 @@ use std::sync::Arc;
 pub(crate) struct Influx {
     setup: InfluxSetup,
     address: String,
-    client: Option<Client>,
-    batches: Batches,
+    posting: Posting,
 }
 
 impl Influx {
@@ -27,66 +26,42 @@ impl Influx {
     #[allow(clippy::unnecessary_wraps)]
     pub(crate) fn new(setup: &InfluxSetup, _meters: &[Arc<str>]) -> std::io::Result<Self> {
         let address = address(setup);
-        Ok(Self { address, client: None, batches: Batches::new(setup.batch), setup: setup.clone() })
+        let posting = Posting::new(&setup.endpoint, setup.proxy.as_ref(), setup.batch);
+        Ok(Self { address, posting, setup: setup.clone() })
     }
 
     /// Hands over entries of the durable path, in order.
     pub(crate) async fn deliver(&mut self, batch: &[Entry]) -> Delivered {
-        let mut done = Delivered::default();
-        self.batches.begin();
-        while let Some(rest) = batch.get(done.taken..).filter(|rest| !rest.is_empty()) {
-            let piece = self.batches.piece(rest);
-            let lines: String =
-                piece.iter().filter_map(|entry| line::of(&self.setup.measurement, entry)).collect();
-            // Only events, which have no line.
-            let answer = if lines.is_empty() { Answer::Taken } else { self.post(lines).await };
-            if let Err(trouble) = self.batches.note(answer, piece.len(), &mut done) {
-                if trouble.step == Step::Tls {
-                    // The files of certificates are read anew: somebody may be putting them right.
-                    self.client = None;
-                }
-                done.trouble = Some(trouble);
-                break;
-            }
-        }
-        done
+        let (setup, address) = (&self.setup, &self.address);
+        self.posting.deliver(batch, async |client, piece| write(client, setup, address, piece).await).await
     }
 
-    async fn post(&mut self, lines: String) -> Answer {
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => match client(self.setup.endpoint.tls.as_ref(), self.setup.proxy.as_ref()) {
-                Ok(built) => none.insert(built),
-                Err(error) => return Answer::Trouble(error.into()),
-            },
-        };
-        let mut request =
-            client.post(&self.address).header(CONTENT_TYPE, "text/plain; charset=utf-8").body(lines);
-        match (&self.setup.target, &self.setup.token, &self.setup.endpoint.login) {
-            (InfluxTarget::V1 { .. }, _, Some(login)) => {
-                request = request.basic_auth(&login.username, login.password.as_ref().map(Secret::expose));
-            }
-            (InfluxTarget::V2 { .. }, Some(token), _) => {
-                let Ok(mut value) = HeaderValue::from_str(&format!("Token {}", token.expose())) else {
-                    return Answer::Trouble(Trouble::new(
-                        Step::Login,
-                        "the token has characters that no header takes",
-                    ));
-                };
-                value.set_sensitive(true);
-                request = request.header(AUTHORIZATION, value);
-            }
-            (InfluxTarget::V3 { .. }, Some(token), _) => request = request.bearer_auth(token.expose()),
-            _ => {}
-        }
-        post(request).await
+    /// Says good-bye.
+    pub(crate) fn close(&mut self) {
+        self.posting.close();
     }
+}
 
-    /// Says good-bye within a moment.
-    #[allow(clippy::unused_async)]
-    pub(crate) async fn close(&mut self) {
-        self.client = None;
+/// Writes the lines of some entries.
+async fn write(client: &Client, setup: &InfluxSetup, address: &str, piece: &[Entry]) -> Answer {
+    let lines: String = piece.iter().filter_map(|entry| line::of(&setup.measurement, entry)).collect();
+    if lines.is_empty() {
+        // Only events, which have no line.
+        return Answer::Taken;
     }
+    let request = client.post(address).header(CONTENT_TYPE, "text/plain; charset=utf-8").body(lines);
+    let request = match (&setup.target, &setup.token) {
+        (InfluxTarget::V2 { .. }, Some(token)) => {
+            let Ok(mut value) = HeaderValue::from_str(&format!("Token {}", token.expose())) else {
+                let message = "the token has characters that no header takes";
+                return Answer::Trouble(Trouble::new(Step::Login, message));
+            };
+            value.set_sensitive(true);
+            request.header(AUTHORIZATION, value)
+        }
+        (_, token) => signed(request, token.as_ref(), setup.endpoint.login.as_ref()),
+    };
+    post(request).await
 }
 
 /// Where lines go, times in milliseconds.

@@ -2,6 +2,7 @@ use super::*;
 use crate::config::{EndpointSetup, Login, Scheme};
 use crate::peers::http_server::HttpServer;
 use crate::peers::victoria::{Series, Victoria};
+use crate::secret::Secret;
 use crate::sink::sample::Sample;
 use crate::sink::sample::made::{START_MS, readings, sample};
 

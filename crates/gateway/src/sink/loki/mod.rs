@@ -1,10 +1,10 @@
 //! Events for Grafana Loki.
 mod push;
 
+use super::posting::{Posting, signed};
 use super::sample::{Delivered, Entry, Step, Trouble};
 use crate::config::LokiSetup;
-use crate::net::http::{Answer, Batches, client, post};
-use crate::secret::Secret;
+use crate::net::http::{Answer, post};
 use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
@@ -20,8 +20,7 @@ const BATCH: usize = 256;
 pub(crate) struct Loki {
     setup: LokiSetup,
     address: String,
-    client: Option<Client>,
-    batches: Batches,
+    posting: Posting,
 }
 
 impl Loki {
@@ -31,62 +30,39 @@ impl Loki {
         // People copy the whole address as well as its beginning.
         let path = path.strip_suffix(push::PATH).unwrap_or(path);
         let address = format!("{}{path}{}", setup.endpoint.origin(), push::PATH);
-        Self { address, client: None, batches: Batches::new(BATCH), setup: setup.clone() }
+        let posting = Posting::new(&setup.endpoint, setup.proxy.as_ref(), BATCH);
+        Self { address, posting, setup: setup.clone() }
     }
 
     /// Hands over entries of the durable path, in order.
     pub(crate) async fn deliver(&mut self, batch: &[Entry]) -> Delivered {
-        let mut done = Delivered::default();
-        self.batches.begin();
-        while let Some(rest) = batch.get(done.taken..).filter(|rest| !rest.is_empty()) {
-            let piece = self.batches.piece(rest);
-            let answer = match push::body(&self.setup.job, piece) {
-                Some(body) => self.post(body).await,
-                // Only readings, which are no log.
-                None => Answer::Taken,
-            };
-            if let Err(trouble) = self.batches.note(answer, piece.len(), &mut done) {
-                if trouble.step == Step::Tls {
-                    // The files of certificates are read anew: somebody may be putting them right.
-                    self.client = None;
-                }
-                done.trouble = Some(trouble);
-                break;
-            }
-        }
-        done
-    }
-
-    async fn post(&mut self, body: String) -> Answer {
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => match client(self.setup.endpoint.tls.as_ref(), self.setup.proxy.as_ref()) {
-                Ok(built) => none.insert(built),
-                Err(error) => return Answer::Trouble(error.into()),
-            },
-        };
-        let mut request = client.post(&self.address).header(CONTENT_TYPE, "application/json").body(body);
-        if let Some(tenant) = &self.setup.tenant {
-            let Ok(tenant) = HeaderValue::from_str(tenant) else {
-                return Answer::Trouble(Trouble::new(Step::Login, "the tenant cannot be sent"));
-            };
-            request = request.header("x-scope-orgid", tenant);
-        }
-        if let Some(token) = &self.setup.token {
-            request = request.bearer_auth(token.expose());
-        } else if let Some(login) = &self.setup.endpoint.login {
-            request = request.basic_auth(&login.username, login.password.as_ref().map(Secret::expose));
-        }
-        let answer = post(request).await;
-        match &self.setup.token {
-            Some(token) => answer.without(token),
-            None => answer,
-        }
+        let (setup, address) = (&self.setup, &self.address);
+        self.posting.deliver(batch, async |client, piece| push(client, setup, address, piece).await).await
     }
 
     /// Says good-bye.
     pub(crate) fn close(&mut self) {
-        self.client = None;
+        self.posting.close();
+    }
+}
+
+/// Pushes the events among some entries.
+async fn push(client: &Client, setup: &LokiSetup, address: &str, piece: &[Entry]) -> Answer {
+    let Some(body) = push::body(&setup.job, piece) else {
+        // Only readings, which are no log.
+        return Answer::Taken;
+    };
+    let mut request = client.post(address).header(CONTENT_TYPE, "application/json").body(body);
+    if let Some(tenant) = &setup.tenant {
+        let Ok(tenant) = HeaderValue::from_str(tenant) else {
+            return Answer::Trouble(Trouble::new(Step::Login, "the tenant cannot be sent"));
+        };
+        request = request.header("x-scope-orgid", tenant);
+    }
+    let answer = post(signed(request, setup.token.as_ref(), setup.endpoint.login.as_ref())).await;
+    match &setup.token {
+        Some(token) => answer.without(token),
+        None => answer,
     }
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::config::{EndpointSetup, Login, Scheme};
 use crate::event::{Event, EventCode};
 use crate::peers::http_server::{HttpServer, Request};
+use crate::secret::Secret;
 use crate::sink::sample::made::{START_MS, readings};
 use metergate_reading::{Instant, Trust};
 use serde_json::Value;

@@ -1,10 +1,10 @@
 //! The middleware of volkszaehler: values of registers into its channels.
 mod answer;
 
-use super::sample::{Delivered, Entry, Sample, Step};
+use super::posting::{Posting, signed};
+use super::sample::{Delivered, Entry, Sample};
 use crate::config::{Channel, VolkszaehlerSetup};
-use crate::net::http::{Answer, Batches, client, post_judged};
-use crate::secret::Secret;
+use crate::net::http::{Answer, post_judged};
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use std::fmt::Write as _;
@@ -20,8 +20,7 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Volkszaehler {
     setup: VolkszaehlerSetup,
-    client: Option<Client>,
-    batches: Batches,
+    posting: Posting,
 }
 
 impl Volkszaehler {
@@ -34,60 +33,37 @@ impl Volkszaehler {
             let message = "its channels cannot stand for several meters; set `meters` to one of them";
             return Err(std::io::Error::other(message));
         }
-        Ok(Self { client: None, batches: Batches::new(BATCH), setup: setup.clone() })
+        let posting = Posting::new(&setup.endpoint, setup.proxy.as_ref(), BATCH);
+        Ok(Self { posting, setup: setup.clone() })
     }
 
     /// Hands over entries of the durable path, in order.
     pub(crate) async fn deliver(&mut self, batch: &[Entry]) -> Delivered {
-        let mut done = Delivered::default();
-        self.batches.begin();
-        while let Some(rest) = batch.get(done.taken..).filter(|rest| !rest.is_empty()) {
-            let piece = self.batches.piece(rest);
-            let answer = self.post(piece).await;
-            if let Err(trouble) = self.batches.note(answer, piece.len(), &mut done) {
-                if trouble.step == Step::Tls {
-                    // The files of certificates are read anew: somebody may be putting them right.
-                    self.client = None;
-                }
-                done.trouble = Some(trouble);
-                break;
-            }
-        }
-        done
-    }
-
-    /// Posts to each channel what the entries have for it.
-    async fn post(&mut self, entries: &[Entry]) -> Answer {
-        let client = match &mut self.client {
-            Some(client) => client,
-            none => match client(self.setup.endpoint.tls.as_ref(), self.setup.proxy.as_ref()) {
-                Ok(built) => none.insert(built),
-                Err(error) => return Answer::Trouble(error.into()),
-            },
-        };
-        for channel in &self.setup.channels {
-            let Some(body) = tuples(channel, entries) else { continue };
-            let mut request = client
-                .post(address(&self.setup, channel))
-                .header(CONTENT_TYPE, "application/json")
-                .body(body);
-            if let Some(login) = &self.setup.endpoint.login {
-                request = request.basic_auth(&login.username, login.password.as_ref().map(Secret::expose));
-            }
-            match post_judged(request, |status, said| answer::of(&channel.uuid, status, said)).await {
-                Answer::Taken => {}
-                // The one value is there already.
-                Answer::Refused(_) if entries.len() == 1 => {}
-                other => return other,
-            }
-        }
-        Answer::Taken
+        let setup = &self.setup;
+        self.posting.deliver(batch, async |client, piece| send(client, setup, piece).await).await
     }
 
     /// Says good-bye.
     pub(crate) fn close(&mut self) {
-        self.client = None;
+        self.posting.close();
     }
+}
+
+/// Posts to each channel what the entries have for it.
+async fn send(client: &Client, setup: &VolkszaehlerSetup, entries: &[Entry]) -> Answer {
+    for channel in &setup.channels {
+        let Some(body) = tuples(channel, entries) else { continue };
+        let request =
+            client.post(address(setup, channel)).header(CONTENT_TYPE, "application/json").body(body);
+        let request = signed(request, None, setup.endpoint.login.as_ref());
+        match post_judged(request, |status, said| answer::of(&channel.uuid, status, said)).await {
+            Answer::Taken => {}
+            // The one value is there already.
+            Answer::Refused(_) if entries.len() == 1 => {}
+            other => return other,
+        }
+    }
+    Answer::Taken
 }
 
 /// Where the values of a channel go.

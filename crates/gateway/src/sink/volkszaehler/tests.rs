@@ -1,6 +1,8 @@
 use super::*;
 use crate::config::{EndpointSetup, Login, Scheme};
 use crate::peers::http_server::{HttpServer, Request};
+use crate::secret::Secret;
+use crate::sink::sample::Step;
 use crate::sink::sample::made::{START_MS, readings, sample};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
