@@ -87,6 +87,8 @@ pub(crate) fn request_trouble(error: reqwest::Error) -> Trouble {
 pub(crate) enum Answer {
     /// They are the receiver's now.
     Taken,
+    /// They are, but for these: by their places, and why they are refused for good.
+    Partly(Vec<(usize, String)>),
     /// At least one of them is wrong in the receiver's eyes and stays so.
     Refused(String),
     /// They are too many at once.
@@ -100,6 +102,10 @@ impl Answer {
     pub(crate) fn without(self, secret: &Secret) -> Self {
         match self {
             Self::Taken => Self::Taken,
+            Self::Partly(refused) => {
+                let redacted = |(place, why): (usize, String)| (place, secret.redact(&why));
+                Self::Partly(refused.into_iter().map(redacted).collect())
+            }
             Self::Refused(reason) => Self::Refused(secret.redact(&reason)),
             Self::TooLarge(reason) => Self::TooLarge(secret.redact(&reason)),
             Self::Trouble(trouble) => {
@@ -110,7 +116,7 @@ impl Answer {
 }
 
 /// Longest part of an answer that is read: what a person is told of it has [`REASON_LEN_MAX`] characters.
-const BODY_LEN_MAX: usize = 4096;
+pub(crate) const BODY_LEN_MAX: usize = 4096;
 
 /// Longest reason that is told.
 const REASON_LEN_MAX: usize = 300;
@@ -120,14 +126,16 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// Posts a request and says what the answer means.
 pub(crate) async fn post(request: RequestBuilder) -> Answer {
-    post_judged(request, |_, _| None).await
+    post_judged(request, BODY_LEN_MAX, |_, _| None).await
 }
 
 /// Posts a request to a receiver whose words count as much as its status.
 ///
-/// `judge` gets the status and the beginning of the body; where it has no opinion, the status counts.
+/// `judge` gets the status and the beginning of the body, so many bytes of it; where it has no opinion, the status
+/// counts.
 pub(crate) async fn post_judged(
     request: RequestBuilder,
+    body_len_max: usize,
     judge: impl FnOnce(StatusCode, &str) -> Option<Answer>,
 ) -> Answer {
     let mut response = match request.send().await {
@@ -136,7 +144,7 @@ pub(crate) async fn post_judged(
     };
     let status = response.status();
     // Read to its end, so that the connection serves again; a long answer is not worth it.
-    let said = body(&mut response).await;
+    let said = body(&mut response, body_len_max).await;
     if let Some(answer) = judge(status, &said) {
         return answer;
     }
@@ -163,11 +171,11 @@ pub(crate) async fn post_judged(
 }
 
 /// The beginning of an answer.
-async fn body(response: &mut Response) -> String {
+async fn body(response: &mut Response, len_max: usize) -> String {
     let mut bytes = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        bytes.extend(chunk.iter().take(BODY_LEN_MAX.saturating_sub(bytes.len())));
-        if bytes.len() >= BODY_LEN_MAX {
+        bytes.extend(chunk.iter().take(len_max.saturating_sub(bytes.len())));
+        if bytes.len() >= len_max {
             break;
         }
     }

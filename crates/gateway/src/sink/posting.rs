@@ -107,6 +107,11 @@ impl Batches {
     fn note(&mut self, answer: Answer, len: usize, done: &mut Delivered) -> Result<(), Trouble> {
         match answer {
             Answer::Taken => done.taken = done.taken.saturating_add(len),
+            Answer::Partly(refused) => {
+                let places = refused.into_iter().map(|(place, why)| (done.taken.saturating_add(place), why));
+                done.refused.extend(places);
+                done.taken = done.taken.saturating_add(len);
+            }
             // One bad entry among many: the half without it is taken, the other halved again.
             Answer::Refused(_) if len > 1 => self.next = len / 2,
             Answer::TooLarge(_) if len > 1 => {

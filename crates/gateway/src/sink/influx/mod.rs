@@ -1,10 +1,11 @@
 //! InfluxDB line protocol over HTTP, versions 1, 2 and 3, and the many that understand it.
+mod answer;
 mod line;
 
 use super::posting::{Posting, signed};
 use super::sample::{Delivered, Entry, Step, Trouble};
 use crate::config::{InfluxSetup, InfluxTarget};
-use crate::net::http::{Answer, post};
+use crate::net::http::{Answer, post, post_judged};
 use reqwest::Client;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use std::sync::Arc;
 /// Writes one line for each reading.
 ///
 /// Measurement, tags and time of a reading are always the same, so that what is sent again after a lost answer
-/// replaces what is there. What the database calls wrong is found by halves and refused for good, the rest of its
-/// batch is written.
+/// replaces what is there. What the database calls wrong is refused for good, the rest of its batch is written:
+/// version 3 says which lines are wrong, of others they are found by halves.
 #[derive(Debug)]
 pub(crate) struct Influx {
     setup: InfluxSetup,
@@ -44,7 +45,8 @@ impl Influx {
 
 /// Writes the lines of some entries.
 async fn write(client: &Client, setup: &InfluxSetup, address: &str, piece: &[Entry]) -> Answer {
-    let lines: String = piece.iter().filter_map(|entry| line::of(&setup.measurement, entry)).collect();
+    let of_entry = |(place, entry)| Some((place, line::of(&setup.measurement, entry)?));
+    let (places, lines): (Vec<usize>, String) = piece.iter().enumerate().filter_map(of_entry).unzip();
     if lines.is_empty() {
         // Only events, which have no line.
         return Answer::Taken;
@@ -61,7 +63,13 @@ async fn write(client: &Client, setup: &InfluxSetup, address: &str, piece: &[Ent
         }
         (_, token) => signed(request, token.as_ref(), setup.endpoint.login.as_ref()),
     };
-    post(request).await
+    match setup.target {
+        InfluxTarget::V3 { .. } => {
+            post_judged(request, answer::ANSWER_LEN_MAX, |status, said| answer::of(status, said, &places))
+                .await
+        }
+        _ => post(request).await,
+    }
 }
 
 /// Where lines go, times in milliseconds.
@@ -85,6 +93,8 @@ fn address(setup: &InfluxSetup) -> String {
         }
         InfluxTarget::V3 { database } => {
             query.append_pair("db", database).append_pair("precision", "millisecond");
+            // So is the usual way; somebody may change what is usual.
+            query.append_pair("accept_partial", "true");
             "/api/v3/write_lp"
         }
     };

@@ -113,7 +113,7 @@ fn each_version_has_its_address_and_its_login() {
     let expected = [
         ("POST /influx/write?db=meters&rp=two+years&precision=ms HTTP/1.1", "Basic bWU6bWluZQ=="),
         ("POST /api/v2/write?org=home&bucket=my+meters&precision=ms HTTP/1.1", "Token T0"),
-        ("POST /api/v3/write_lp?db=meters&precision=millisecond HTTP/1.1", "Bearer T0"),
+        ("POST /api/v3/write_lp?db=meters&precision=millisecond&accept_partial=true HTTP/1.1", "Bearer T0"),
     ];
     assert_eq!(seen, expected.map(|(line, login)| (line.to_owned(), Some(login.to_owned()))));
 }
@@ -134,4 +134,82 @@ fn a_partial_write_refuses_the_bad_line_alone_and_a_missing_database_none() {
     let done = deliver(&setup(server.port, v1()), &readings(20));
     assert_eq!((done.taken, done.refused.len()), (0, 0));
     assert_eq!(done.trouble.unwrap().step, Step::Deliver);
+}
+
+/// Writes lines as InfluxDB 3 does, and tells of at most 100 that it refuses; keeps what it has taken.
+fn version_3(refuses: fn(&str) -> bool) -> (HttpServer, Arc<std::sync::Mutex<Vec<String>>>) {
+    let kept = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let keep = Arc::clone(&kept);
+    let server = HttpServer::start(
+        None,
+        Box::new(move |request| {
+            let lines = request.body.lines().enumerate();
+            let (bad, good): (Vec<_>, Vec<_>) = lines.partition(|(_, line)| refuses(line));
+            keep.lock().unwrap().extend(good.into_iter().map(|(_, line)| line.to_owned()));
+            if bad.is_empty() {
+                return ("204 No Content".to_owned(), String::new());
+            }
+            let told = bad.iter().take(100).map(|(place, line)| {
+                serde_json::json!({
+                    "original_line": line,
+                    "line_number": place + 1,
+                    "error_message": "invalid column type for column '1-0:1.8.0', expected iox::column_type::field::float",
+                })
+            });
+            let said = serde_json::json!({
+                "error": "partial write of line protocol occurred",
+                "data": told.collect::<Vec<_>>(),
+            });
+            ("400 Bad Request".to_owned(), said.to_string())
+        }),
+    );
+    (server, kept)
+}
+
+fn to_v3(port: u16, batch: usize) -> InfluxSetup {
+    let target = InfluxTarget::V3 { database: "meters".to_owned() };
+    InfluxSetup { batch, ..setup(port, target) }
+}
+
+/// The second of a line's time, counted from the first of [`readings`].
+fn second(line: &str) -> i64 {
+    (line.rsplit(' ').next().unwrap().parse::<i64>().unwrap() - START_MS) / 1000
+}
+
+#[test]
+fn row_41_version_3_takes_the_good_lines_of_a_partial_write_once_and_refuses_the_others() {
+    let (server, kept) = version_3(|line| [2, 18, 20].contains(&second(line)));
+    let mut entries = readings(20);
+    // An event has no line, so that lines and entries are counted differently after it.
+    let event = crate::event::Event {
+        seq: 1,
+        at: entries[0].sample().unwrap().at,
+        code: crate::event::EventCode::SinkFailing,
+        about: None,
+        detail: String::new(),
+        count: 1,
+    };
+    entries.insert(0, Entry::Event(event));
+    let done = deliver(&to_v3(server.port, 7), &entries);
+    assert!(done.taken == 21 && done.trouble.is_none(), "{done:?}");
+    assert_eq!(done.refused.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [2, 10, 11]);
+    assert!(done.refused[0].1.contains("invalid column type for column '1-0:1.8.0'"), "{done:?}");
+    assert_eq!(server.requests().len(), 3, "nothing is sent a second time");
+    let kept: Vec<i64> = kept.lock().unwrap().iter().map(|line| second(line)).collect();
+    assert_eq!(kept, (0..40).step_by(2).filter(|second| ![2, 18, 20].contains(second)).collect::<Vec<_>>());
+}
+
+#[test]
+fn more_bad_lines_than_version_3_tells_of_are_all_found() {
+    let (server, kept) = version_3(|line| second(line) % 4 == 0);
+    let done = deliver(&to_v3(server.port, 400), &readings(400));
+    assert!(done.taken == 400 && done.trouble.is_none(), "{done:?}");
+    assert_eq!(
+        done.refused.iter().map(|(place, _)| *place).collect::<Vec<_>>(),
+        (0..400).step_by(2).collect::<Vec<_>>()
+    );
+    let mut seconds: Vec<i64> = kept.lock().unwrap().iter().map(|line| second(line)).collect();
+    seconds.sort_unstable();
+    seconds.dedup();
+    assert_eq!(seconds.len(), 200, "every good line is there");
 }

@@ -4,7 +4,7 @@ mod answer;
 use super::posting::{Posting, signed};
 use super::sample::{Delivered, Entry, Sample};
 use crate::config::{Channel, VolkszaehlerSetup};
-use crate::net::http::{Answer, post_judged};
+use crate::net::http::{Answer, BODY_LEN_MAX, post_judged};
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
 use std::fmt::Write as _;
@@ -56,7 +56,8 @@ async fn send(client: &Client, setup: &VolkszaehlerSetup, entries: &[Entry]) -> 
         let request =
             client.post(address(setup, channel)).header(CONTENT_TYPE, "application/json").body(body);
         let request = signed(request, None, setup.endpoint.login.as_ref());
-        match post_judged(request, |status, said| answer::of(&channel.uuid, status, said)).await {
+        match post_judged(request, BODY_LEN_MAX, |status, said| answer::of(&channel.uuid, status, said)).await
+        {
             Answer::Taken => {}
             // The one value is there already.
             Answer::Refused(_) if entries.len() == 1 => {}
