@@ -6,8 +6,9 @@ use crate::config::{Login, ProxySetup, TlsSetup};
 use crate::harmless::harmless;
 use crate::secret::Secret;
 use crate::sink::{Step, Trouble};
+use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Proxy, RequestBuilder, Response, StatusCode, redirect};
 use std::time::Duration;
 
@@ -189,10 +190,34 @@ pub(crate) fn reason(text: &str) -> String {
     harmless(&line).into_owned()
 }
 
-/// The pause that the receiver asks for, in seconds (RFC 9110 10.2.3); a date instead of seconds is rare and not read.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+/// The pause that the receiver asks for, an hour at most.
+pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    // The receiver's own clock where it tells it: ours may be wrong, and the pause is between two times of one clock.
+    let now = header(DATE).and_then(date).unwrap_or_else(Timestamp::now);
+    pause(header(RETRY_AFTER)?, now)
+}
+
+/// The pause that `Retry-After` asks for (RFC 9110 10.2.3), in seconds or until a date; a date that is over asks for
+/// none.
+fn pause(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    let pause = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        // As many seconds as no number of 64 bits holds.
+        Err(_) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => RETRY_AFTER_MAX,
+        Err(_) => Duration::try_from(date(text)?.duration_since(now)).unwrap_or(Duration::ZERO),
+    };
+    Some(pause.min(RETRY_AFTER_MAX))
+}
+
+/// A date of HTTP, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 5.6.7).
+fn date(text: &str) -> Option<Timestamp> {
+    // It is one of mail with the zone that mail calls obsolete.
+    if !text.ends_with(" GMT") {
+        return None;
+    }
+    jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp())
 }
 
 /// Where a redirection points, without path and query: they may hold what ours held.
@@ -212,5 +237,35 @@ impl Resolve for Resolver {
             let addresses = resolve(name.as_str(), 0).await?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_until_a_date_and_is_an_hour_at_most() {
+        let now: Timestamp = "2026-11-20T15:00:00Z".parse().unwrap();
+        for (text, seconds) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("86400", Some(3600)),
+            ("99999999999999999999999", Some(3600)),
+            ("Fri, 20 Nov 2026 15:02:00 GMT", Some(120)),
+            ("Fri, 20 Nov 2026 14:00:00 GMT", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Wed, 20 Nov 2126 15:00:00 GMT", Some(3600)),
+            // No date: no weekday of that name, no such day, no zone, no sense.
+            ("Xyz, 20 Nov 2026 15:02:00 GMT", None),
+            ("Fri, 32 Nov 2026 15:02:00 GMT", None),
+            ("Fri, 20 Nov 2026 15:02:00", None),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(pause(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
     }
 }

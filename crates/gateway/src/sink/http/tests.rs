@@ -234,6 +234,20 @@ fn what_may_be_right_tomorrow_waits() {
     for (answer, step, retry_after, said) in [
         ("429 Too Many Requests\r\nretry-after: 17", Step::Deliver, Some(17), "429"),
         ("503 Service Unavailable\r\nretry-after: 86400", Step::Deliver, Some(3600), "503"),
+        (
+            // By the clock of the receiver, whatever ours says.
+            "503 Service Unavailable\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:51:37 GMT",
+            Step::Deliver,
+            Some(120),
+            "503",
+        ),
+        (
+            "429 Too Many Requests\r\nretry-after: Sun, 06 Nov 1994 08:49:37 GMT",
+            Step::Deliver,
+            Some(0),
+            "429",
+        ),
+        ("429 Too Many Requests\r\nretry-after: soon", Step::Deliver, None, "429"),
         ("404 Not Found", Step::Deliver, None, "404 Not Found"),
         ("403 Forbidden", Step::Login, None, "403"),
         (

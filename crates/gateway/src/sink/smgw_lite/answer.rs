@@ -92,8 +92,3 @@ fn said(text: &str) -> String {
     let short: String = line.chars().take(SHOWN_LEN_MAX).collect();
     format!(": {}", harmless(&short))
 }
-
-/// Seconds of a `Retry-After`; a date there is not understood and waits as usual.
-pub(super) fn retry_after(header: &str) -> Option<Duration> {
-    header.trim().parse().ok().map(Duration::from_secs)
-}

@@ -23,7 +23,7 @@ use metergate_reading::Instant;
 use metergate_series::smgw_lite::{self as wire, EmitError};
 use record::{Content, Parcel, Record};
 use request::Vitals;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -214,8 +214,7 @@ impl SmgwLite {
             Err(error) => return Outcome::Trouble(http::request_trouble(error)),
         };
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|header| header.to_str().ok());
-        let retry_after = retry_after.and_then(answer::retry_after);
+        let retry_after = http::retry_after(&response);
         let mut answer = Vec::new();
         while answer.len() < ANSWER_LEN_MAX {
             match response.chunk().await {
