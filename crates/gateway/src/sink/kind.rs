@@ -52,7 +52,7 @@ impl Sink {
             SinkKind::Graphite(setup) => Self::Graphite(Box::new(Graphite::new(setup, meters)?)),
             SinkKind::Influx(setup) => Self::Influx(Box::new(Influx::new(setup, meters)?)),
             SinkKind::Prometheus(setup) => Self::Prometheus(Box::new(Prometheus::new(setup, meters)?)),
-            SinkKind::SmgwLite(setup) => Self::SmgwLite(Box::new(SmgwLite::new(setup, meters)?)),
+            SinkKind::SmgwLite(setup) => Self::SmgwLite(Box::new(SmgwLite::new(setup)?)),
             SinkKind::Volkszaehler(setup) => Self::Volkszaehler(Box::new(Volkszaehler::new(setup, meters)?)),
             SinkKind::Loki(setup) => Self::Loki(Box::new(Loki::new(setup))),
             SinkKind::ThingsBoard(setup) => Self::ThingsBoard(Box::new(ThingsBoard::new(setup, meters)?)),

@@ -110,9 +110,11 @@ pub(super) fn sink(name: &str, section: &Section<'_>, meters: &[&str], folder: &
         Kind::Loki => SinkKind::Loki(loki::read(section, folder)?),
         Kind::ThingsBoard => SinkKind::ThingsBoard(thingsboard::read(section, folder)?),
     };
-    let selection = selection(section, meters);
-    if matches!(kind, SinkKind::Volkszaehler(_)) {
-        volkszaehler::check_meters(section, &selection, meters);
+    let mut selection = selection(section, meters);
+    match &kind {
+        SinkKind::Volkszaehler(_) => volkszaehler::check_meters(section, &selection, meters),
+        SinkKind::SmgwLite(setup) => smgw_lite::add_sources(section, setup, &mut selection, meters),
+        _ => {}
     }
     Some(SinkSetup { name: name.to_owned(), kind, selection })
 }

@@ -1,14 +1,15 @@
 //! Reads the section of a sink: the binary push of SMGW.Lite.
 use crate::config::endpoint::{self, EndpointSetup, ProxySetup};
-use crate::config::node::Value;
+use crate::config::node::{Node, Value};
 use crate::config::problem::did_you_mean;
 use crate::config::section::Section;
+use crate::config::setup::Selection;
 use crate::secret::Secret;
 use std::path::Path;
 use std::time::Duration;
 
 /// Keys of this kind besides those of every sink and those of the connection.
-const KEYS: &[&str] = &["device_id", "token", "fields", "every"];
+const KEYS: &[&str] = &["device_id", "token", "fields", "temperature", "solar", "every"];
 
 /// Letters of a device id: the database of the backend has room for three, copies of it may have more.
 const DEVICE_ID_LEN_USUAL: usize = 3;
@@ -30,8 +31,14 @@ pub struct SmgwLiteSetup {
     pub device_id: String,
     /// What proves it.
     pub token: Secret,
+    /// The one meter that the device id stands for.
+    pub meter: String,
     /// 2.8.0 is sent too.
     pub export: bool,
+    /// The source whose temperature is sent too.
+    pub temperature: Option<String>,
+    /// The source whose energy given is sent too, as that of a solar inverter.
+    pub solar: Option<String>,
     /// Between two pushes.
     pub every: Duration,
 }
@@ -49,12 +56,42 @@ pub(super) fn read(section: &Section<'_>, folder: &Path) -> Option<SmgwLiteSetup
     let proxy = endpoint::proxy(section);
     let (device_id, token) = (device_id(section), token(section));
     let export = fields(section);
-    one_meter(section);
+    let meter = one_meter(section);
+    let source = |key: &str| section.text(key).map(|found| found.value.to_owned());
+    let (temperature, solar) = (source("temperature"), source("solar"));
     let every = section.duration("every").unwrap_or(EVERY);
     if !EVERY_RANGE.contains(&every) {
         section.problem("every", "expected a span of 10 s to 1 day", None);
     }
-    Some(SmgwLiteSetup { endpoint: endpoint?, proxy, device_id: device_id?, token: token?, export, every })
+    Some(SmgwLiteSetup {
+        endpoint: endpoint?,
+        proxy,
+        device_id: device_id?,
+        token: token?,
+        meter: meter?,
+        export,
+        temperature,
+        solar,
+        every,
+    })
+}
+
+/// The sink gets what the sources beside its meter say, too; `known` are the names of meters and sources.
+pub(super) fn add_sources(
+    section: &Section<'_>,
+    setup: &SmgwLiteSetup,
+    selection: &mut Selection,
+    known: &[&str],
+) {
+    for (key, source) in [("temperature", &setup.temperature), ("solar", &setup.solar)] {
+        let Some(source) = source else { continue };
+        if !known.contains(&source.as_str()) {
+            let help = did_you_mean(source, known.iter().copied());
+            section.problem(key, format!("there is no source `{source}`"), help);
+        } else if !selection.wants_meter(source) {
+            selection.meters.push(source.clone());
+        }
+    }
 }
 
 fn no_query(section: &Section<'_>, endpoint: &EndpointSetup) -> bool {
@@ -110,7 +147,8 @@ fn fields(section: &Section<'_>) -> bool {
     let fields = section.list("fields", |item| match item {
         Value::Text(name) if matches!(name.as_str(), "ts" | "m180" | "m280") => Ok(name.clone()),
         Value::Text(name) if matches!(name.as_str(), "temp" | "solar") => {
-            Err(format!("`{name}` is no register of a meter, so it is not sent"))
+            let key = if name == "temp" { "temperature" } else { "solar" };
+            Err(format!("`{name}` comes from a source beside the meter: set `{key} = \"NAME\"` in its place"))
         }
         Value::Text(name) => Err(did_you_mean(name, ["m180", "m280"])),
         other => Err(format!("expected names of fields in quotes, found {}", other.kind())),
@@ -123,25 +161,44 @@ fn fields(section: &Section<'_>) -> bool {
 }
 
 /// One device id is one meter: the backend has no other word for it.
-fn one_meter(section: &Section<'_>) {
-    let named = match section.table.get("meters").map(|node| &node.value) {
-        Some(Value::List(names)) => names.len(),
-        Some(Value::Text(names)) => names.split(',').count(),
-        Some(_) => return,
-        None => 0,
+fn one_meter(section: &Section<'_>) -> Option<String> {
+    let names: Vec<&str> = match section.table.get("meters").map(|node| &node.value) {
+        Some(Value::List(nodes)) => nodes.iter().filter_map(name).collect(),
+        Some(Value::Text(names)) => names.split(',').map(str::trim).collect(),
+        Some(_) => return None,
+        None => Vec::new(),
     };
-    if named != 1 {
+    let [meter] = names.as_slice() else {
+        let named = names.len();
         let help =
             "meters = [\"NAME\"]; for another meter another sink with a `device_id` of its own".to_owned();
         section.problem("meters", format!("expected the one meter of this device id, found {named}"), help);
+        return None;
+    };
+    Some((*meter).to_owned())
+}
+
+fn name(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Text(name) => Some(name),
+        // That it is no name is told where all sinks read `meters`.
+        _ => None,
     }
 }
 
 /// What it means, for `check-config`: kind, receiver, and what is worth knowing; no secret.
 impl std::fmt::Display for SmgwLiteSetup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let fields = if self.export { "1.8.0 and 2.8.0" } else { "1.8.0" };
-        write!(f, "smgw_lite to {} as {}, {fields}, every {:?}", self.endpoint, self.device_id, self.every)
+        write!(f, "smgw_lite to {} as {}, 1.8.0", self.endpoint, self.device_id)?;
+        if self.export {
+            f.write_str(" and 2.8.0")?;
+        }
+        for (what, source) in [("temperature", &self.temperature), ("solar", &self.solar)] {
+            if let Some(source) = source {
+                write!(f, ", {what} of {source}")?;
+            }
+        }
+        write!(f, ", every {:?}", self.every)
     }
 }
 
@@ -153,7 +210,8 @@ mod tests {
     /// The settings of a sink with these lines, or what is wrong.
     fn load(lines: &[&str]) -> Result<super::SmgwLiteSetup, String> {
         let folder = tempfile::tempdir().unwrap();
-        let mut text = "[default.meter.haus]\nport = \"stdin\"\n[default.sink.backend]\n".to_owned();
+        let mut text = "[default.meter.haus]\nport = \"stdin\"\n".to_owned();
+        text += "[default.source.roof]\nkind = \"mystrom\"\nurl = \"http://roof.example\"\n[default.sink.backend]\n";
         text += "kind = \"smgw_lite\"\n";
         lines.iter().for_each(|line| writeln!(text, "{line}").unwrap());
         std::fs::write(folder.path().join("metergate.toml"), text).unwrap();
@@ -186,6 +244,11 @@ mod tests {
             "smgw_lite to https://smgw.example/v4 as TA0, 1.8.0 and 2.8.0, every 300s"
         );
         assert!(!format!("{setup:?}").contains("t0ps3cret"));
+        let sunny = load(&[URL, ID, TOKEN, METER, "temperature = \"roof\"", "solar = \"roof\""]).unwrap();
+        assert_eq!(
+            sunny.to_string(),
+            "smgw_lite to https://smgw.example/v4 as TA0, 1.8.0, temperature of roof, solar of roof, every 120s"
+        );
         let usual = load(&[URL, ID, TOKEN, METER]).unwrap();
         assert!(!usual.export);
         assert_eq!(usual.every.as_secs(), 120);
@@ -203,7 +266,8 @@ mod tests {
             ("token = \"two words\"", "holds a character that cannot be sent"),
             ("meters = [\"haus\", \"haus\"]", "expected the one meter of this device id, found 2"),
             ("fields = [\"m280\"]", "`m180` is missing"),
-            ("fields = [\"m180\", \"temp\"]", "`temp` is no register of a meter"),
+            ("fields = [\"m180\", \"temp\"]", "set `temperature = \"NAME\"` in its place"),
+            ("solar = \"rof\"", "there is no source `rof`"),
             ("fields = [\"m18O\"]", "did you mean `m180`"),
             ("every = \"1 s\"", "expected a span of 10 s to 1 day"),
             ("url = \"https://smgw.example/?ID=TA0\"", "has a query"),

@@ -3,7 +3,7 @@
 //! The backend knows a device by an id and a token, and a device has one meter. Values and log go to two addresses:
 //!
 //! ```text
-//! POST <path>/?ID=TA0&chipTemp=&uptime=&time=&fields=ts,m180&heap=&transmittedValues=&IP=   N x 8 bytes
+//! POST <path>/?ID=TA0&chipTemp=&uptime=&time=&fields=ts,m180&heap=&transmittedValues=&IP=   N x 8 bytes and more
 //! POST <path>/log.php?ID=TA0&IP=&serial=&fw=&cfg=                                           200 x 12 bytes
 //! X-Auth-Token: ...
 //! ```
@@ -11,6 +11,7 @@
 //! Source: firmware and backend of github.com/fourwheel/SMGW.Lite, version 1.3.1; the bytes are those of
 //! [`metergate_series::smgw_lite`]. A device keeps its values in RAM until the backend has them; here the store does.
 mod answer;
+mod beside;
 mod record;
 mod request;
 mod turn;
@@ -19,6 +20,7 @@ use super::sample::{Delivered, Entry};
 use crate::config::SmgwLiteSetup;
 use crate::net::{connect, http};
 use answer::{ANSWER_LEN_MAX, Counts, Outcome};
+use beside::Beside;
 use metergate_reading::Instant;
 use metergate_series::smgw_lite::{self as wire, EmitError};
 use record::{Content, Parcel, Record};
@@ -26,7 +28,6 @@ use request::Vitals;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use turn::Turn;
 
@@ -40,6 +41,8 @@ pub(crate) struct SmgwLite {
     started: std::time::Instant,
     /// The values that the backend has got last: a quarter hour is a minute too, and the backend wants it once.
     last: Option<wire::Entry>,
+    /// What sources have measured beside the meter.
+    beside: Beside,
     /// Most values in a body: halved when the backend calls one too large.
     entries_max: usize,
     /// That a reading has no 1.8.0 is told once.
@@ -47,15 +50,11 @@ pub(crate) struct SmgwLite {
 }
 
 impl SmgwLite {
-    /// A sink that has connected to nobody yet. `meters` are the meters it gets.
+    /// A sink that has connected to nobody yet.
     ///
     /// # Errors
-    /// When there is not exactly one meter, or a certificate cannot be read.
-    pub(crate) fn new(setup: &SmgwLiteSetup, meters: &[Arc<str>]) -> io::Result<Self> {
-        if meters.len() != 1 {
-            let message = format!("a device id of SMGW.Lite stands for one meter, found {}", meters.len());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
+    /// When a certificate cannot be read, or no header takes the token.
+    pub(crate) fn new(setup: &SmgwLiteSetup) -> io::Result<Self> {
         let client =
             http::client(setup.endpoint.tls.as_ref(), setup.proxy.as_ref()).map_err(io::Error::other)?;
         let mut token = HeaderValue::from_str(setup.token.expose())
@@ -68,6 +67,7 @@ impl SmgwLite {
             turn: Turn::new(&setup.device_id, setup.every),
             started: std::time::Instant::now(),
             last: None,
+            beside: Beside::default(),
             entries_max: usize::MAX,
             told_no_import: false,
         })
@@ -118,10 +118,16 @@ impl SmgwLite {
     #[allow(clippy::unused_async)]
     pub(crate) async fn close(&mut self) {}
 
-    fn records(&self, batch: &[Entry]) -> Vec<Record> {
+    fn records(&mut self, batch: &[Entry]) -> Vec<Record> {
+        self.beside.learn(&self.setup, batch);
         let mut last = self.last;
-        let one = |entry| match record::record(entry, self.setup.export) {
-            Record::Values(values) if last == Some(values) => Record::Nothing,
+        // What a sensor says of the same second may have become known since.
+        let is_same = |last: &Option<wire::Entry>, values: &wire::Entry| {
+            let key = |entry: &wire::Entry| (entry.time_s, entry.import, entry.export);
+            last.as_ref().map(key) == Some(key(values))
+        };
+        let one = |entry| match record::record(entry, &self.setup, &self.beside) {
+            Record::Values(values) if is_same(&last, &values) => Record::Nothing,
             record => {
                 if let Record::Values(values) = record {
                     last = Some(values);

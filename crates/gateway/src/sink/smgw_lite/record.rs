@@ -1,4 +1,6 @@
 //! What the entries of the durable path are in the words of SMGW.Lite.
+use super::beside::Beside;
+use crate::config::SmgwLiteSetup;
 use crate::event::Event;
 use crate::sink::sample::{Entry, Sample};
 use metergate_reading::{Instant, Trust};
@@ -19,21 +21,26 @@ pub(super) enum Record {
     Refused(String),
 }
 
-/// The record of an entry; `export`: with 2.8.0, where the meter sends it.
-pub(super) fn record(entry: &Entry, export: bool) -> Record {
+/// The record of an entry: of the one meter with 2.8.0, if wanted and sent, and with what was measured beside it.
+pub(super) fn record(entry: &Entry, setup: &SmgwLiteSetup, beside: &Beside) -> Record {
     match entry {
+        // What sources say goes out with the readings of the meter.
+        Entry::Reading(sample) | Entry::Measured { sample, .. } if setup.meter != *sample.meter => {
+            Record::Nothing
+        }
         Entry::Reading(sample) | Entry::Measured { sample, .. } => {
-            values(sample, export).unwrap_or_else(Record::Refused)
+            values(sample, setup.export, beside).unwrap_or_else(Record::Refused)
         }
         Entry::Event(event) => log(event).map_or(Record::Nothing, Record::Log),
     }
 }
 
-fn values(sample: &Sample, export: bool) -> Result<Record, String> {
+fn values(sample: &Sample, export: bool, beside: &Beside) -> Result<Record, String> {
     let Some(import) = counter(sample, 1)? else { return Ok(Record::NoImport) };
     let export = if export { counter(sample, 2)? } else { None };
     let time_s = seconds(sample.at).ok_or("the reading has no time that the format can say")?;
-    Ok(Record::Values(wire::Entry { time_s, import: Some(import), temperature: None, solar: None, export }))
+    let (temperature, solar) = (beside.temperature(sample.at.unix_ms), beside.solar(sample.at.unix_ms));
+    Ok(Record::Values(wire::Entry { time_s, import: Some(import), temperature, solar, export }))
 }
 
 /// The total counter 1-b:C.8.0 in 0.1 Wh, the first that there is.

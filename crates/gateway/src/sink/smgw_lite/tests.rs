@@ -12,7 +12,7 @@ use certificates::{Authority, Validity};
 use metergate_reading::{Number, Trust, Unit};
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tls_listener::TlsListener;
 
 #[allow(clippy::duplicate_mod, reason = "the tests of `net` and those of the folder `tests` use it too")]
@@ -147,13 +147,16 @@ fn setup(port: u16, tls: Option<TlsSetup>) -> SmgwLiteSetup {
         proxy: None,
         device_id: "TA0".to_owned(),
         token: Secret::new(TOKEN),
+        meter: "haus".to_owned(),
         export: true,
+        temperature: None,
+        solar: None,
         every: Duration::from_secs(120),
     }
 }
 
 fn sink(port: u16) -> SmgwLite {
-    SmgwLite::new(&setup(port, None), &["haus".into()]).unwrap()
+    SmgwLite::new(&setup(port, None)).unwrap()
 }
 
 fn point(code: &str, tenths_of_wh: i64) -> Point {
@@ -196,8 +199,7 @@ async fn row_36_a_push_of_values_has_these_bytes_and_an_smgw_lite_backend_takes_
     let files = authority.issue(folder.path(), &["localhost"], Validity::Valid);
     let backend = Backend::new();
     let port = backend.listen_tls(&files).await;
-    let mut sink =
-        SmgwLite::new(&setup(port, Some(trusting(&authority, folder.path()))), &["haus".into()]).unwrap();
+    let mut sink = SmgwLite::new(&setup(port, Some(trusting(&authority, folder.path())))).unwrap();
 
     let both = vec![point("1-0:1.8.0", 167_772_170), point("1-0:2.8.0", 256)];
     let batch = [
@@ -286,7 +288,7 @@ async fn a_wrong_token_is_trouble_with_the_login_and_is_shown_nowhere() {
     let backend = Backend::new();
     let mut setup = setup(backend.listen().await, None);
     setup.token = Secret::new("not-the-token");
-    let mut sink = SmgwLite::new(&setup, &["haus".into()]).unwrap();
+    let mut sink = SmgwLite::new(&setup).unwrap();
     let delivered = sink.deliver(&[quarter(NOON, 1)]).await;
     assert_eq!(delivered.taken, 0);
     let trouble = delivered.trouble.unwrap();
@@ -373,7 +375,7 @@ async fn nobody_there_and_a_certificate_of_nobody_are_told_apart() {
     let backend = Backend::new();
     let port = backend.listen_tls(&certificates::self_signed(folder.path(), &["localhost"])).await;
     let tls = trusting(&Authority::new("somebody else"), folder.path());
-    let mut sink = SmgwLite::new(&setup(port, Some(tls)), &["haus".into()]).unwrap();
+    let mut sink = SmgwLite::new(&setup(port, Some(tls))).unwrap();
     let delivered = sink.deliver(&[quarter(NOON, 1)]).await;
     assert_eq!((delivered.taken, delivered.trouble.unwrap().step), (0, Step::Tls));
     assert_eq!(backend.taken(), []);
@@ -396,14 +398,6 @@ async fn readings_without_1_8_0_are_skipped_and_told_once() {
 }
 
 #[test]
-fn one_device_id_is_one_meter() {
-    let setup = setup(1, None);
-    assert!(SmgwLite::new(&setup, &[]).is_err());
-    let error = SmgwLite::new(&setup, &["haus".into(), "pump".into()]).unwrap_err();
-    assert_eq!(error.to_string(), "a device id of SMGW.Lite stands for one meter, found 2");
-}
-
-#[test]
 fn a_batch_waits_for_the_turn_of_its_oldest_entry() {
     let sink = sink(1);
     let now = |unix_s: i64| Instant { unix_ms: unix_s * 1000, trust: Trust::HostSynchronised };
@@ -423,9 +417,10 @@ fn a_reading_that_nobody_can_date_is_refused() {
         other => other,
     };
     let refused = Record::Refused("the reading has no time that the format can say".to_owned());
-    assert_eq!(record::record(&undated(quarter(NOON, 1)), false), refused);
-    assert_eq!(record::record(&quarter(4_294_967_296, 1), false), refused);
-    assert!(matches!(record::record(&quarter(4_294_967_295, 1), false), Record::Values(_)));
+    let record = |entry| record::record(&entry, &setup(1, None), &Beside::default());
+    assert_eq!(record(undated(quarter(NOON, 1))), refused);
+    assert_eq!(record(quarter(4_294_967_296, 1)), refused);
+    assert!(matches!(record(quarter(4_294_967_295, 1)), Record::Values(_)));
 }
 
 #[test]
@@ -473,4 +468,84 @@ fn answers_of_any_kind_are_read_or_left_unread() {
         trouble.message.starts_with("HTTP 503: later") && !trouble.message.contains('\u{1b}'),
         "{trouble}"
     );
+}
+
+/// What a source says, chosen for a mark.
+fn source(name: &str, at_s: i64, points: &[(&str, i64, i8, Unit)]) -> Entry {
+    let point = |&(code, mantissa, exponent, unit): &(&str, i64, i8, Unit)| Point {
+        number: Number::new(mantissa, exponent),
+        unit: Some(unit),
+        ..point(code, 0)
+    };
+    match measured(UseCase::Taf7LoadProfile, at_s, points.iter().map(point).collect()) {
+        Entry::Measured { case, mark, quality, clock_doubtful, sample } => {
+            let sample = Sample { meter: name.into(), ..sample };
+            Entry::Measured { case, mark, quality, clock_doubtful, sample }
+        }
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn row_36_temperature_and_solar_energy_go_with_the_reading_that_they_stand_beside() {
+    let backend = Backend::new();
+    let port = backend.listen().await;
+    let sources = |name: &str| Some(name.to_owned());
+    let mut sink = SmgwLite::new(&SmgwLiteSetup {
+        temperature: sources("cellar"),
+        solar: sources("roof"),
+        ..setup(port, None)
+    })
+    .unwrap();
+    let warm = |at_s, hundredths| source("cellar", at_s, &[("0-0:96.9.0", hundredths, -2, Unit::Celsius)]);
+    let roof = |at_s, joules| source("roof", at_s, &[("1-0:2.8.0", joules, -1, Unit::Joule)]);
+    let batch = [
+        // Before and behind the readings in the store: what counts is the time.
+        warm(NOON + 1, -550),
+        quarter(NOON + 2, 352_040),
+        roof(NOON + 4, 72_000_005),
+        warm(NOON + 901, 2_153),
+        quarter(NOON + 902, 352_041),
+        // An hour later nobody knows how warm it was.
+        quarter(NOON + 4500, 352_042),
+    ];
+    let delivered = sink.deliver(&batch).await;
+    assert!(delivered.taken == 6 && is_empty(&delivered), "{delivered:?}");
+    let taken = backend.taken();
+    assert_eq!(taken.len(), 2, "other fields, another body");
+    assert_eq!(taken[0].query["fields"], "ts,m180,temp,solar");
+    let words: Vec<u32> =
+        taken[0].body.chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
+    let noon = u32::try_from(NOON).unwrap();
+    let frost = (-550_i32).cast_unsigned();
+    assert_eq!(words, [noon + 2, 352_040, frost, 7_200_000, noon + 902, 352_041, 2_153, 7_200_000]);
+    assert_eq!(taken[1].query["fields"], "ts,m180");
+    // The same batch again, after a lost answer: the same words.
+    let mut again =
+        SmgwLite::new(&SmgwLiteSetup { temperature: sources("cellar"), ..setup(port, None) }).unwrap();
+    assert_eq!(again.deliver(&batch[..2]).await.taken, 2);
+    assert_eq!(backend.taken()[2].query["fields"], "ts,m180,temp");
+}
+
+#[test]
+fn a_source_that_says_what_the_format_cannot_costs_no_reading() {
+    let setup = SmgwLiteSetup { solar: Some("roof".to_owned()), ..setup(1, None) };
+    for (number, unit, expected) in [
+        (2_000, Unit::WattHour, Some(7_200_000)),
+        (7_200_000, Unit::Joule, Some(7_200_000)),
+        // From about 1193 kWh on, the format says "none".
+        (1_193_047, Unit::WattHour, None),
+        (4_294_967_279, Unit::Joule, Some(4_294_967_279)),
+        (i64::MAX, Unit::WattHour, None),
+        (-1, Unit::Joule, None),
+        (5, Unit::Watt, None),
+    ] {
+        let mut beside = Beside::default();
+        beside.learn(&setup, &[source("roof", NOON, &[("1-0:2.8.0", number, 0, unit)])]);
+        let Record::Values(values) = record::record(&quarter(NOON, 1), &setup, &beside) else {
+            panic!("{number} {unit}");
+        };
+        assert_eq!(values.solar, expected, "{number} {unit}");
+        assert_eq!(values.import, Some(1));
+    }
 }
