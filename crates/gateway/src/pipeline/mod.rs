@@ -85,13 +85,13 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     // Without a state directory the store lasts as long as the gateway.
     let passing = gateway.state_directory.is_none().then(tempfile::tempdir).transpose()?;
     let folder = passing.as_ref().map(tempfile::TempDir::path).or(gateway.state_directory.as_deref());
-    let store = open_store(&gateway, folder.unwrap_or(Path::new(".")), runtime.as_deref())?;
+    let heartbeats = Heartbeats::new(clock);
+    let store = open_store(&gateway, folder.unwrap_or(Path::new(".")), runtime.as_deref(), &heartbeats)?;
     let mut reader = store.reader();
     let now = clock::time_of_day();
     let books = Books::open(&gateway, &mut reader, now);
     let names = gateway.meters.iter().map(|meter| &meter.name).chain(gateway.sources.iter().map(|s| &s.name));
     let names: Vec<&str> = names.map(String::as_str).collect();
-    let heartbeats = Heartbeats::new(clock);
     let sinks = gateway.sinks.iter().map(|setup| RunningSink::start(setup, &names, &store, &heartbeats));
     let sinks: Vec<RunningSink> = sinks.collect::<io::Result<_>>()?;
 
@@ -180,7 +180,12 @@ fn runtime_directory() -> Option<PathBuf> {
     Some(PathBuf::from(list.split(':').next()?))
 }
 
-fn open_store(gateway: &Gateway, folder: &Path, runtime: Option<&Path>) -> io::Result<Store> {
+fn open_store(
+    gateway: &Gateway,
+    folder: &Path,
+    runtime: Option<&Path>,
+    heartbeats: &Heartbeats,
+) -> io::Result<Store> {
     std::fs::create_dir_all(folder)?;
     let setup = StoreSetup {
         spool: runtime.map(|runtime| runtime.join("spool")),
@@ -189,7 +194,7 @@ fn open_store(gateway: &Gateway, folder: &Path, runtime: Option<&Path>) -> io::R
         ..StoreSetup::new(folder.join(store::FILE_NAME))
     };
     // What it has recovered is told by events of its own.
-    Store::open(&setup).map(|(store, _)| store).map_err(io::Error::other)
+    Store::open_watched(&setup, heartbeats).map(|(store, _)| store).map_err(io::Error::other)
 }
 
 /// The task in the middle.

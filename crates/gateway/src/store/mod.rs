@@ -52,6 +52,7 @@ pub use totals::{Counted, PERIODS_MAX, Period, QUARTER_HOURS_MAX, QuarterHour};
 use crate::config::Stream;
 use crate::event::Event;
 use crate::plausible::{Epoch, Held, Judgement};
+use crate::watch::{Heartbeats, Remedy};
 use queue::{Change, Queue};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -183,7 +184,26 @@ impl Store {
     /// [`StoreError::NewerSchema`] when a newer metergate wrote the file; [`StoreError::InUse`] when another process
     /// has it; [`StoreError::Io`] when the system has no thread left.
     pub fn open(setup: &StoreSetup) -> Result<(Self, Recovered), StoreError> {
-        let (shared, writer, recovered) = Writer::open(setup)?;
+        Self::start(setup, None)
+    }
+
+    /// The same with a writer that says that it goes on, under the name `store`: one that has not come back from the
+    /// disk for 30 s is stuck.
+    ///
+    /// It is told and no more ([`Remedy::Tell`]): a new start would wait for the same disk, and the meters with it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_watched(
+        setup: &StoreSetup,
+        heartbeats: &Heartbeats,
+    ) -> Result<(Self, Recovered), StoreError> {
+        Self::start(setup, Some(heartbeats))
+    }
+
+    fn start(setup: &StoreSetup, heartbeats: Option<&Heartbeats>) -> Result<(Self, Recovered), StoreError> {
+        let (shared, mut writer, recovered) = Writer::open(setup)?;
+        writer.heartbeat = heartbeats.map(|all| all.register("store", setup::HANGING, Remedy::Tell));
         let path = setup.path.clone();
         std::thread::Builder::new()
             .name("store".to_owned())

@@ -87,7 +87,7 @@ pub struct StoreHealth {
 }
 
 /// A commit that takes longer than this is told as a failure; cards may take seconds.
-const HANGING: Duration = Duration::from_secs(30);
+pub(super) const HANGING: Duration = Duration::from_secs(30);
 
 impl StoreHealth {
     /// What the queue says; the files are looked at without it, since a disk that hangs would hold up who appends.

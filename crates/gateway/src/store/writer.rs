@@ -10,6 +10,7 @@ use super::seal;
 use super::spool::Spool;
 use super::{Committed, Recovered, Row, RowFlags, Shared, StoreError, StoreSetup};
 use crate::event::{Event, EventCode};
+use crate::watch::Heartbeat;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -36,6 +37,8 @@ pub(super) struct Writer {
     /// What keeping the budget has cost since it was told, and when that was.
     thinned: Thinned,
     thinned_told: Option<Instant>,
+    /// Says that no step on the disk hangs.
+    pub(super) heartbeat: Option<Heartbeat>,
 }
 
 /// Why the writer woke.
@@ -97,6 +100,7 @@ impl Writer {
             retry: RETRY_MIN,
             thinned: Thinned::default(),
             thinned_told: None,
+            heartbeat: None,
         };
         // What a crash left behind is on the disk, and seen, before anything new comes.
         if writer.database.is_some() {
@@ -109,7 +113,10 @@ impl Writer {
     /// Commits what is due until the last store has gone.
     pub(super) fn run(mut self) {
         loop {
-            match self.wait() {
+            self.heartbeat.iter().for_each(Heartbeat::rest);
+            let step = self.wait();
+            self.beat();
+            match step {
                 Step::Commit(taken) => self.commit(taken),
                 Step::End(taken) => {
                     self.commit(taken);
@@ -120,6 +127,11 @@ impl Writer {
         let Self { shared, database, lock, .. } = self;
         drop((database, lock));
         shared.written.send_replace(super::ENDED);
+    }
+
+    /// A step on the disk is done, or one begins.
+    fn beat(&self) {
+        self.heartbeat.iter().for_each(Heartbeat::beat);
     }
 
     fn wait(&self) -> Step {
@@ -145,13 +157,16 @@ impl Writer {
             self.failed(taken, &error);
             return;
         }
+        self.beat();
         if taken.generation.is_some() {
             self.tidy();
+            self.beat();
             self.shared.bytes.store(database::bytes(&self.shared.setup.path), Ordering::Relaxed);
         }
         let requests = self.shared.queue().take_dates();
         for request in requests {
             self.date(request);
+            self.beat();
         }
     }
 

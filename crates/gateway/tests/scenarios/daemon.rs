@@ -74,10 +74,16 @@ pub(crate) fn listen(port: u16, topic: &'static str) -> Arc<Listener> {
 
 /// Waits for a condition.
 #[track_caller]
-pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
+pub(crate) fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    wait_within(DEADLINE, what, condition);
+}
+
+/// Waits for one that takes longer.
+#[track_caller]
+pub(crate) fn wait_within(deadline: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + deadline;
     while !condition() {
-        assert!(Instant::now() < end, "no {what} within {DEADLINE:?}");
+        assert!(Instant::now() < end, "no {what} within {deadline:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,5 +1,7 @@
 //! Disks that are full or read-only under the running daemon, in a mount of its own.
-use crate::daemon::{Daemon, Place, counter, is_untraceable, telegram, text, wait_for, with_clock};
+use crate::daemon::{
+    DEADLINE, Daemon, Place, counter, is_untraceable, telegram, text, wait_for, wait_within, with_clock,
+};
 use metergate_gateway::event::{Event, EventCode};
 use metergate_gateway::store::{Mark, Measured, UseCase};
 use metergate_simulator::Random;
@@ -7,8 +9,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// 2026-04-12T10:00:00Z, a quarter hour.
 const START_S: i64 = 1_775_988_000;
@@ -226,6 +231,50 @@ fn a_disk_that_becomes_read_only_stops_no_meter_and_costs_nothing_not_even_with_
     let mut daemon = place.start();
     say(&place, &mut daemon, 100..120);
     all_kept(&place, 120);
+    daemon.stop();
+}
+
+#[test]
+fn a_disk_that_hangs_is_told_and_neither_stops_a_meter_nor_the_sign_of_life() {
+    if is_untraceable() {
+        return;
+    }
+    let place = Place::new("", SCREEN);
+    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+    let mut command = place.command(&["run"]);
+    command
+        .env("NOTIFY_SOCKET", place.path("notify"))
+        .env("WATCHDOG_USEC", "2000000")
+        .env_remove("WATCHDOG_PID");
+    let mut daemon = place.start_as(command);
+    let signs_of_life = Arc::new(AtomicUsize::new(0));
+    let heard = Arc::clone(&signs_of_life);
+    // Nobody else reads the socket, and a full one would hold up who speaks.
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(len) = socket.recv(&mut buffer) {
+            heard.fetch_add(usize::from(buffer[..len].starts_with(b"WATCHDOG=1")), Ordering::Relaxed);
+        }
+    });
+    say(&place, &mut daemon, 0..20);
+    wait_for("rows in the store", || place.rows() == 20);
+    let trouble = Trouble::begin(&place, &daemon, "delay_enter=600s");
+    say(&place, &mut daemon, 20..40);
+    // A card may take its time: only after half a minute it hangs.
+    let told = "task `store`: A task of the gateway makes no progress: no sign of life for";
+    wait_within(DEADLINE * 4, "word about the store", || place.log().contains(told));
+    wait_for("store that hangs", || error(&place).starts_with("a commit has not returned for"));
+    let before = signs_of_life.load(Ordering::Relaxed);
+    wait_for("signs of life all the same", || signs_of_life.load(Ordering::Relaxed) >= before + 3);
+    say(&place, &mut daemon, 40..60);
+    wait_for("good verdict", || text(&place.status()["meters"]["haus"]["verdict"]) == "ok");
+    assert_eq!(place.rows(), 20);
+    drop(trouble);
+    wait_for("store that goes on", || events(&place, EventCode::Unstuck).len() == 1);
+    assert_eq!(events(&place, EventCode::Stuck).len(), 1);
+    say(&place, &mut daemon, 60..80);
+    all_kept(&place, 80);
+    wait_for("store without trouble", || error(&place).is_empty());
     daemon.stop();
 }
 

@@ -1,7 +1,9 @@
 //! Disks that are full, read-only or absent. Each needs limits or mounts of its own, so each runs in a child.
 use crate::place::{NOON_MS, Place, SOON, all_rows, event, measured, noise, nth, wait_for};
+use metergate_gateway::clock::Clock;
 use metergate_gateway::event::EventCode;
 use metergate_gateway::store::{Mark, Measured, Quality, Row, Store, StoreSetup, UseCase};
+use metergate_gateway::watch::{Heartbeats, Remedy};
 use metergate_simulator::Random;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
@@ -280,11 +282,16 @@ fn a_store_that_cannot_be_opened_keeps_rows_until_it_can() {
 }
 
 #[test]
-fn a_disk_that_hangs_holds_up_nobody_who_appends() {
+fn a_disk_that_hangs_holds_up_nobody_who_appends_and_is_found() {
     let place = Place::new();
-    let (store, _) = place.open();
+    let clock = Clock::start();
+    let heartbeats = Heartbeats::new(clock);
+    let (store, _) = Store::open_watched(&place.setup(), &heartbeats).unwrap();
+    let stuck = |later: u64| heartbeats.stuck(clock.now() + Duration::from_secs(later));
     store.append(nth(0));
     assert!(store.flush_blocking(SOON));
+    // It waits for something to do, for as long as it likes.
+    wait_for(|| stuck(3600).is_empty());
     // As long as somebody else has this, a commit of ours waits inside the database.
     let other = rusqlite::Connection::open(place.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -297,11 +304,14 @@ fn a_disk_that_hangs_holds_up_nobody_who_appends() {
     }
     let took = begun.elapsed();
     assert!(store.committed().borrow().measured < seq, "it hangs still");
+    let told: Vec<_> = stuck(31).into_iter().map(|task| (task.name, task.remedy)).collect();
+    assert_eq!(told, [("store".into(), Remedy::Tell)]);
     assert!(took < Duration::from_secs(4), "{took:?}");
     other.execute_batch("ROLLBACK").unwrap();
     wait_for(|| store.committed().borrow().measured == seq);
     assert!(store.flush_blocking(SOON));
     assert_eq!(all_rows(&store).len(), 1_000);
+    wait_for(|| stuck(3600).is_empty());
 }
 
 #[test]
