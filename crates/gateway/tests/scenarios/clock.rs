@@ -289,13 +289,22 @@ fn more(meter: &mut Meter, place: &Place, clock: &HostClock, count: usize) {
     meter.say_until(place, clock, "telegrams", |said| said.len() == enough);
 }
 
+fn is_dated_later(row: &Row) -> bool {
+    row.flags.contains(RowFlags::DATED_LATER)
+}
+
+/// So many readings are dated, and what follows from them is kept.
+fn are_dated(place: &Place, count: usize) -> bool {
+    let dated = rows(place).iter().filter(|row| is_dated_later(row)).count();
+    dated == count && !events(place, EventCode::Dated).is_empty()
+}
+
 /// What came in 1970 is in the store with its own time, once, and the boot snapshot is of later.
 fn is_dated(place: &Place, meter: &Meter, undated: usize) {
     let mut rows = rows(place);
     rows.sort_by_key(|row| row.at.unix_ms);
     are_as_said(&rows, &meter.said);
-    let dated = |row: &Row| row.flags.contains(RowFlags::DATED_LATER);
-    assert!(rows.iter().map(dated).eq((0..rows.len()).map(|n| n < undated)));
+    assert!(rows.iter().map(is_dated_later).eq((0..rows.len()).map(|n| n < undated)));
     assert!(rows.iter().all(|row| row.at.trust == Trust::HostSynchronised));
     assert_eq!(events(place, EventCode::Dated).len(), 1);
     let snapshots = measured(place, UseCase::BootSnapshot);
@@ -324,10 +333,31 @@ fn readings_before_the_first_trusted_time_are_kept_over_a_kill_and_dated_once() 
     let ten_ms = i64::midpoint(meter.said[14].to_ms, meter.said[15].from_ms);
     clock.set_apart(TEN_S * 1000 - ten_ms);
     meter.said.iter_mut().for_each(|said| said.offset_ms = clock.offset_ms);
-    meter.say_until(&place, &clock, "dated readings", |_| place.rows() > 20);
+    meter.say_until(&place, &clock, "dated readings", |_| are_dated(&place, 20));
     daemon.stop();
     is_dated(&place, &meter, 20);
-    assert_eq!(quarter_hours(&place), [TEN_S]);
+    let quarter_hours = measured(&place, UseCase::Taf7LoadProfile);
+    assert_eq!(quarter_hours.iter().map(|one| one.mark.unix_s()).collect::<Vec<_>>(), [TEN_S]);
+    let value = quarter_hours[0].row.number(&energy()).unwrap().to_string();
+    assert_eq!(value, meter.said[15].wh.to_string(), "the first after the hour, though it was dated later");
+}
+
+#[test]
+fn readings_before_the_first_trusted_time_are_dated_by_the_next_start_of_the_same_boot() {
+    let Some(mut clock) = HostClock::at(10_000) else { return };
+    let mut meter = Meter::new();
+    let place = Place::on(&meter.port(), "", SCREEN);
+    let daemon = clock.start(&place);
+    meter.connected();
+    more(&mut meter, &place, &clock, 10);
+    daemon.stop();
+    clock.set(TEN_S * 1000);
+    meter.said.iter_mut().for_each(|said| said.offset_ms = clock.offset_ms);
+    let daemon = clock.start(&place);
+    meter.connected();
+    meter.say_until(&place, &clock, "dated readings", |_| are_dated(&place, 10));
+    daemon.stop();
+    is_dated(&place, &meter, 10);
 }
 
 /// `metergate simulate`; ends when dropped.
