@@ -571,10 +571,30 @@ fn every_key_stands_on_the_page_about_the_configuration() {
     ] {
         let error = Case::new(&toml).load().unwrap_err();
         let known = error.split_once("known are ").unwrap().1.trim();
-        let sections = ["meter", "sink", "source", "store", "price", "co2"];
+        let sections = ["meter", "sink", "source", "compat", "store", "price", "co2"];
         for key in known.split(", ").filter(|key| !sections.contains(key)) {
             assert!(page.contains(&format!("`{key}`")), "`{key}` does not stand in docs/configuration.md");
         }
+    }
+}
+
+#[test]
+fn the_page_about_compatible_pages_has_their_keys_and_examples_that_load() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/compat.md")).unwrap();
+    for section in ["vzlogger", "smgw_lite"] {
+        let error =
+            Case::new(&format!("{HAUS}[default.compat.{section}]\nzzzzzzzz = 1\n")).load().unwrap_err();
+        let known = error.split_once("known are ").unwrap().1.lines().next().unwrap();
+        for key in known.split(", ") {
+            assert!(page.contains(&format!("`{key}`")), "`{key}` does not stand in docs/compat.md");
+        }
+    }
+    let examples: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert_eq!(examples.len(), 4);
+    for example in examples {
+        let meter = if example.contains("[default.meter.haus]") { "" } else { HAUS };
+        Case::new(&format!("{meter}{example}")).load().unwrap_or_else(|error| panic!("{example}: {error}"));
     }
 }
 

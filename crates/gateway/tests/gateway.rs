@@ -4,7 +4,8 @@ mod support;
 
 use metergate_gateway::cli::Format;
 use metergate_gateway::config::{
-    CsvSetup, Gateway, KmpSetup, MeterSetup, Place, PriceSetup, Selection, SinkKind, SinkSetup, StoreConfig,
+    CompatSetup, CsvSetup, Gateway, KmpSetup, MeterSetup, Place, PriceSetup, Selection, SinkKind, SinkSetup,
+    StoreConfig,
 };
 use metergate_gateway::pipeline::{self, Options};
 use metergate_gateway::shutdown;
@@ -41,6 +42,7 @@ fn gateway(state: &Path, meters: Vec<MeterSetup>, sinks: Vec<SinkSetup>) -> Gate
         meters,
         sinks,
         sources: Vec::new(),
+        compat: CompatSetup::default(),
     }
 }
 

@@ -65,6 +65,14 @@ pub fn explain(
             writeln!(out, "  {row}")?;
         }
     }
+    if let Some(page) = &gateway.compat.vzlogger {
+        writeln!(out, "\n{HEAD}compat vzlogger{HEAD:#}: {page}")?;
+        values(&explained, "compat", "vzlogger", out)?;
+    }
+    if let Some(page) = &gateway.compat.smgw_lite {
+        writeln!(out, "\n{HEAD}compat smgw_lite{HEAD:#}: {page}")?;
+        values(&explained, "compat", "smgw_lite", out)?;
+    }
     for note in notes {
         writeln!(out, "\n{NOTE}note:{NOTE:#} {}: {}: {}", note.place, note.key, note.message)?;
         if let Some(help) = &note.help {

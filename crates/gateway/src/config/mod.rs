@@ -17,6 +17,7 @@
 //! Everything that is wrong is said at once, each with file, line, key and the likely fix. Values of keys are in no
 //! message.
 
+mod compat;
 mod endpoint;
 mod layers;
 mod layout_file;
@@ -33,6 +34,7 @@ mod store;
 mod tariff;
 mod template;
 
+pub use compat::{CompatSetup, PageChannel, SmgwLitePageSetup, VzloggerSetup};
 pub use endpoint::{
     ClientIdentity, EndpointSetup, Fingerprint, Login, ProxySetup, Scheme, TlsSetup, TrustSetup,
 };
@@ -163,6 +165,10 @@ fn gateway(
     let names: Vec<&str> = typed.iter().chain(&typed_sources).map(|(name, _)| *name).collect();
     let sinks =
         sinks.iter().filter_map(|(name, section)| sink::sink(name, section, &names, folder)).collect();
+    let compat = match root.section("compat", "a section such as `[default.compat.vzlogger]`") {
+        Some(section) => compat::compat(&section, &names),
+        None => CompatSetup::default(),
+    };
     let store = match root.section("store", "a section such as `[default.store]`") {
         Some(section) => store::store(&section),
         None => StoreConfig::default(),
@@ -180,7 +186,16 @@ fn gateway(
             "`state_directory = \"/var/lib/metergate\"` keeps them; systemd sets one by itself".to_owned();
         root.note("state_directory", "there is none: invocation counters are forgotten at the end", help);
     }
-    Some(Gateway { profile: source.profile.clone(), state_directory, store, price, meters, sinks, sources })
+    Some(Gateway {
+        profile: source.profile.clone(),
+        state_directory,
+        store,
+        price,
+        meters,
+        sinks,
+        sources,
+        compat,
+    })
 }
 
 /// What stands in a profile: meters, sinks, and little else.

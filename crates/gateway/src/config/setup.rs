@@ -30,6 +30,8 @@ pub struct Gateway {
     pub sinks: Vec<SinkSetup>,
     /// Sources beside the meters, in the order of the file.
     pub sources: Vec<SourceSetup>,
+    /// Pages in the formats of other programs.
+    pub compat: super::CompatSetup,
 }
 
 /// One meter.

@@ -18,14 +18,14 @@ mod measure;
 mod telling;
 
 use crate::clock::{self, Clock};
-use crate::config::{Gateway, Rate};
+use crate::config::{Gateway, Rate, SinkKind};
 use crate::control::{self, Answer, Asked, Request};
 use crate::event::{Event, EventCode};
 use crate::plausible::{Arrival, JumpWatch};
 use crate::port::Speed;
 use crate::prices;
 use crate::reader::Reader;
-use crate::serve::Telegrams;
+use crate::serve::{Pages, Telegrams};
 use crate::shutdown::Shutdown;
 use crate::sink::{News, RunningSink, Sample};
 use crate::source;
@@ -101,6 +101,8 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         .iter()
         .map(|meter| meter.serve.map(|at| Telegrams::listen(&meter.name, at)).transpose());
     let telegrams: Vec<Option<Telegrams>> = telegrams.collect::<io::Result<_>>()?;
+    let pages = Pages::start(&gateway, &shutdown)?;
+    let pusher = pusher(&gateway);
 
     let (requests, asked) = mpsc::channel(1);
     let socket = control::place(runtime.as_deref(), gateway.state_directory.as_deref());
@@ -125,7 +127,8 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     let (updates, inbox) = mpsc::channel(CHANNEL_LEN);
     let mut readers = JoinSet::new();
     for source in gateway.sources {
-        readers.spawn(source::run(source, clock, updates.clone(), shutdown.clone()));
+        let (listeners, way) = (pages.addresses().to_owned(), pages.way_of(&source.name));
+        readers.spawn(source::run(source, listeners, way, clock, updates.clone(), shutdown.clone()));
     }
     for (meter, telegrams) in gateway.meters.into_iter().zip(telegrams) {
         let known = keeper.known(&meter);
@@ -148,6 +151,8 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         reader,
         books,
         sinks,
+        pages,
+        pusher,
         observer: options.observer,
         telling,
         jumps: JumpWatch::default(),
@@ -172,6 +177,13 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     }
     drop(passing);
     Ok(status)
+}
+
+/// The sink that pushes what the page of an SMGW.Lite shows, if there is one.
+fn pusher(gateway: &Gateway) -> Option<usize> {
+    let shown = &gateway.compat.smgw_lite.as_ref()?.meter;
+    let pushes = |kind: &SinkKind| matches!(kind, SinkKind::SmgwLite(setup) if setup.meter == *shown);
+    gateway.sinks.iter().position(|sink| pushes(&sink.kind))
 }
 
 /// The directory in memory that the service manager gives; of several, with colons between them, the first is ours.
@@ -206,6 +218,9 @@ struct Pipeline {
     reader: store::Reader,
     books: Books,
     sinks: Vec<RunningSink>,
+    pages: Pages,
+    /// The sink whose push the pages tell of, by its place among the sinks.
+    pusher: Option<usize>,
     observer: Option<mpsc::Sender<Arc<Update>>>,
     telling: Telling,
     jumps: JumpWatch,
@@ -264,6 +279,7 @@ impl Pipeline {
         }
         let live = update.live;
         let news = Arc::new(News { update: Arc::clone(&update), sample });
+        self.pages.note(&news);
         for sink in &self.sinks {
             sink.offer(&news).await;
         }
@@ -324,6 +340,9 @@ impl Pipeline {
         }
         for event in self.telling.due() {
             self.store.event(event);
+        }
+        if let Some(sink) = self.pusher.and_then(|place| self.sinks.get(place)) {
+            self.pages.note_push(&sink.status());
         }
         self.keeper.save(&self.sinks, self.store.health(), self.clock, false);
     }

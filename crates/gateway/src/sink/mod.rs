@@ -36,6 +36,8 @@ mod worker;
 
 pub use health::{Backlog, SinkStatus};
 pub use news::News;
+#[cfg(test)]
+pub(crate) use sample::made;
 pub use sample::{Delivered, Entry, Point, Sample, Step, Trouble};
 
 pub(crate) use believed::Believed;

@@ -153,7 +153,7 @@ impl Heard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set(&self, path: Path) {
+    pub(crate) fn set(&self, path: Path) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = path;
     }
 }

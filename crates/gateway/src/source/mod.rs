@@ -105,7 +105,6 @@ impl Kind {
 pub struct Source {
     name: Arc<str>,
     kind: Kind,
-    heard: Heard,
     interval: std::time::Duration,
     clock: Clock,
     updates: mpsc::Sender<Update>,
@@ -114,7 +113,8 @@ pub struct Source {
 
 impl Source {
     /// A source that has asked nobody yet. `instance` is who we are to other gateways, `listeners` are the addresses
-    /// where this one answers, so that it does not ask itself.
+    /// where this one answers, so that it does not ask itself, and `heard` gets the way of its values, for the answers
+    /// of this one.
     ///
     /// # Errors
     /// When a certificate cannot be read.
@@ -122,11 +122,11 @@ impl Source {
         setup: &SourceSetup,
         instance: Instance,
         listeners: &[SocketAddr],
+        heard: Heard,
         clock: Clock,
         updates: mpsc::Sender<Update>,
         shutdown: Shutdown,
     ) -> io::Result<Self> {
-        let heard = Heard::default();
         let kind = match &setup.kind {
             SourceKind::W1(setup) => Kind::W1(W1::new(setup)),
             SourceKind::Hte501(setup) => Kind::Hte501(Hte501::new(setup)),
@@ -135,17 +135,11 @@ impl Source {
             }
             SourceKind::Json(setup) => Kind::Json(Box::new(Json::new(setup)?)),
             SourceKind::Cascade(setup) => {
-                Kind::Cascade(Box::new(Cascade::new(setup, instance, listeners, heard.clone())?))
+                Kind::Cascade(Box::new(Cascade::new(setup, instance, listeners, heard)?))
             }
         };
         let name = setup.name.as_str().into();
-        Ok(Self { name, kind, heard, interval: setup.interval, clock, updates, shutdown })
-    }
-
-    /// Which gateways stand behind what it shows, for the answers of this one.
-    #[must_use]
-    pub fn heard(&self) -> Heard {
-        self.heard.clone()
+        Ok(Self { name, kind, interval: setup.interval, clock, updates, shutdown })
     }
 
     /// Asks at the interval until it is told to end, or nobody listens any more.
@@ -194,8 +188,18 @@ impl Source {
 }
 
 /// Reads a source until it is told to end. A source that cannot even begin tells why and ends.
-pub async fn run(setup: SourceSetup, clock: Clock, updates: mpsc::Sender<Update>, shutdown: Shutdown) {
-    match Source::new(&setup, Instance::of_process(), &[], clock, updates.clone(), shutdown) {
+///
+/// `listeners` and `heard` are those of [`Source::new`].
+pub async fn run(
+    setup: SourceSetup,
+    listeners: Vec<SocketAddr>,
+    heard: Heard,
+    clock: Clock,
+    updates: mpsc::Sender<Update>,
+    shutdown: Shutdown,
+) {
+    let instance = Instance::of_process();
+    match Source::new(&setup, instance, &listeners, heard, clock, updates.clone(), shutdown) {
         Ok(source) => source.run().await,
         Err(error) => {
             let meter = setup.name.as_str().into();

@@ -77,8 +77,10 @@ impl Running {
         let (sender, updates) = mpsc::channel(4);
         let (trigger, shutdown) = shutdown::channel();
         let instance = Instance::new(instance).unwrap();
-        let source = Source::new(&setup, instance, listeners, Clock::start(), sender, shutdown).unwrap();
-        let heard = source.heard();
+        let heard = Heard::default();
+        let clock = Clock::start();
+        let source =
+            Source::new(&setup, instance, listeners, heard.clone(), clock, sender, shutdown).unwrap();
         Self { updates, heard, trigger, task: tokio::spawn(source.run()) }
     }
 
@@ -318,7 +320,7 @@ async fn run_reads_a_source_as_configured() {
         SourceSetup { name: "beside".to_owned(), kind, interval: Duration::from_secs(1), state: None };
     let (sender, mut updates) = mpsc::channel(4);
     let (trigger, shutdown) = shutdown::channel();
-    let task = tokio::spawn(run(setup, Clock::start(), sender, shutdown));
+    let task = tokio::spawn(run(setup, Vec::new(), Heard::default(), Clock::start(), sender, shutdown));
     let update = tokio::time::timeout(DEADLINE, updates.recv()).await.unwrap().unwrap();
     assert!(matches!(update.what, What::Reading(_)) && update.live);
     trigger.trigger();

@@ -2,7 +2,8 @@
 use crate::cli::Failure;
 use crate::cli::truth::Truth;
 use crate::config::{
-    Gateway, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, PriceSetup, StoreConfig, TariffSetup,
+    CompatSetup, Gateway, IecMode, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, PriceSetup, StoreConfig,
+    TariffSetup,
 };
 use crate::plausible::Limits;
 use metergate_meter::{Key, models};
@@ -171,6 +172,7 @@ impl Meters {
             meters,
             sinks: Vec::new(),
             sources: Vec::new(),
+            compat: CompatSetup::default(),
         };
         Ok((Self { running }, gateway))
     }

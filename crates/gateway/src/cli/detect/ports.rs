@@ -5,7 +5,8 @@
 use super::{HEAD, described};
 use crate::cli::Failure;
 use crate::config::{
-    self, Gateway, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, PriceSetup, StoreConfig, TariffSetup,
+    self, CompatSetup, Gateway, IecSetup, KmpSetup, MeterSetup, Place, PortSetup, PriceSetup, StoreConfig,
+    TariffSetup,
 };
 use crate::harmless::harmless;
 use crate::pipeline::{self, Options};
@@ -161,6 +162,7 @@ async fn listen(places: &[Place], wait: Duration) -> Result<Vec<Found>, Failure>
         meters,
         sinks: Vec::new(),
         sources: Vec::new(),
+        compat: CompatSetup::default(),
     };
     let (observer, mut updates) = mpsc::channel::<Arc<Update>>(CHANNEL_LEN);
     let (trigger, ending) = shutdown::channel();

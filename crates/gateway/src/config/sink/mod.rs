@@ -22,6 +22,7 @@ pub use mqtt::{HomeAssistantDiscovery, MqttSetup, MqttShape};
 pub use prometheus::{PrometheusSetup, UnitStyle};
 pub use smgw_lite::SmgwLiteSetup;
 pub use thingsboard::ThingsBoardSetup;
+pub(super) use volkszaehler::is_uuid;
 pub use volkszaehler::{Channel, VolkszaehlerSetup};
 
 use super::meter::check_name;

@@ -84,7 +84,7 @@ pub(super) fn check_meters(section: &Section<'_>, selection: &Selection, meters:
 }
 
 /// 8-4-4-4-12 hexadecimal digits.
-fn is_uuid(text: &str) -> bool {
+pub(in crate::config) fn is_uuid(text: &str) -> bool {
     text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
         && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }

@@ -1,4 +1,5 @@
 //! One channel: which register goes to whom.
+use super::local::Local;
 use super::receiver::{Receiver, Receivers};
 use crate::cli::import::address::{self, Address};
 use crate::cli::import::draft::{Block, Keys, shown};
@@ -51,6 +52,14 @@ pub(super) fn read(
         keys.text("api", &mut block).map_or_else(|| "volkszaehler".to_owned(), |(api, _)| api.to_lowercase());
     aggregate(&keys, origin, &mut block);
     receivers.registers.push(register.clone());
+    if let (Some(uuid), Some(register)) = (uuid.filter(|uuid| is_uuid(uuid)), &register) {
+        receivers.local.push(Local {
+            uuid: uuid.to_owned(),
+            register: format!("{} {register}", origin.meter),
+            place: place.clone(),
+            prints_units: origin.prints_units,
+        });
+    }
     let receiver = match api.as_str() {
         "volkszaehler" => volkszaehler(&keys, uuid, register.as_deref(), place, origin, &mut block),
         "influxdb" => influx(&keys, place, &mut block),

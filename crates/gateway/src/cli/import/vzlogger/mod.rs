@@ -1,6 +1,7 @@
 //! Reads a `vzlogger.conf` as vzlogger 0.8.10 does: what is not said has its defaults, and a meter is switched on
 //! only by `"enabled": true`.
 mod channel;
+mod local;
 mod meter;
 mod receiver;
 
@@ -34,7 +35,7 @@ pub(super) fn read(root: &Table, draft: &mut Draft) {
     let keys = Keys::new(root);
     let mut program = Block::default();
     keys.own_way(PROGRAM, &mut program);
-    local(&keys, &mut program);
+    let local = keys.table("local", &mut program);
     push(&keys, &mut program);
     let mut meters = Vec::new();
     for key in ["sensors", "meters"] {
@@ -50,6 +51,9 @@ pub(super) fn read(root: &Table, draft: &mut Draft) {
     let mut ports = BTreeMap::new();
     for (number, node) in meters.into_iter().enumerate() {
         one_meter(number, node, draft, &mut receivers, &mut ports);
+    }
+    if let Some((table, place)) = local {
+        local::read(table, place, &receivers, draft);
     }
     if let Some((table, place)) = mqtt {
         receiver::mqtt(table, place, &receivers, draft);
@@ -120,14 +124,6 @@ fn channels<'a>(keys: &Keys<'a>, block: &mut Block) -> Vec<(&'a Table, &'a Place
         }
     }
     all
-}
-
-/// The built-in web server.
-fn local(keys: &Keys<'_>, block: &mut Block) {
-    let Some((table, place)) = keys.table("local", block) else { return };
-    if Keys::new(table).truth("enabled", block).is_some_and(|(enabled, _)| enabled) {
-        block.lost(place, "`local`: metergate does not answer in the JSON of vzlogger's web server");
-    }
 }
 
 /// Addresses that get every value at once.

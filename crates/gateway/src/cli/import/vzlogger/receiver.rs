@@ -1,6 +1,7 @@
 //! Who gets the values: channels of one receiver become one sink.
 use super::PROFILE;
 use super::channel::Origin;
+use super::local::Local;
 use crate::cli::import::address;
 use crate::cli::import::draft::{Block, Draft, Keys, Line};
 use crate::cli::import::kinds;
@@ -41,6 +42,8 @@ pub(super) struct Receivers {
     groups: Vec<Group>,
     /// The register of each channel, whoever gets it: MQTT gets all.
     pub(super) registers: Vec<Option<String>>,
+    /// The channels that vzlogger's web server shows, whoever gets them besides.
+    pub(super) local: Vec<Local>,
 }
 
 impl Receivers {
