@@ -196,7 +196,7 @@ fn mistakes_of_a_meter_name_line_key_and_fix() {
     );
     third_line(
         "interval = \"often\"",
-        "error: metergate.toml:3: meter.haus.interval: expected a span of time such as \"60 s\", \"15 min\" or \"1 h\"\n",
+        "error: metergate.toml:3: meter.haus.interval: expected a span of time such as \"60 s\", \"15 min\", \"1 h\" or \"30 d\"\n",
     );
     third_line(
         "address = \"12/34\"",
