@@ -1,191 +1,25 @@
 //! What is believed, what is held back and how totals go on: through the gate as the pipeline calls it.
 #![allow(clippy::unwrap_used, reason = "tests unwrap")]
 
+mod house;
+
+use house::{House, START_MS, Said, codes, number, reasons, said};
 use metergate_gateway::event::EventCode;
 use metergate_gateway::plausible::{
-    Arrival, Chapter, Epoch, EpochCause, EpochChange, Gate, HeldReason, Judged, Limits, Past, epoch_at,
-    is_counter, recompute, total,
+    Arrival, Chapter, EpochCause, Gate, HeldReason, Limits, Past, epoch_at, is_counter, recompute, total,
 };
 use metergate_gateway::store::{Row, RowFlags};
 use metergate_gateway::update::TelegramBuf;
 use metergate_meter::sml::Sml;
 use metergate_meter::verdict::{Verdict, Watch};
-use metergate_meter::{Conversation, Event, Flags, Protocol, Settings};
-use metergate_reading::{
-    Address, ClockStatus, DateTime, Instant, MeterId, Number, Reading, Register, RegisterBuf, RegisterId,
-    Trust, Unit, Value,
-};
+use metergate_meter::{Conversation, Event, Flags, Settings};
+use metergate_reading::{ClockStatus, Instant, Number, RegisterId, Trust, Unit};
 use metergate_wire::sml::{self, Crc, Entry, GetListResponse, Head, message, transport};
 use metergate_wire::{Full, Writer};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// 2026-05-07T10:00:10Z.
-const START_MS: i64 = 1_778_148_010_000;
-
-/// A telegram in the making.
-#[derive(Debug, Clone)]
-struct Said {
-    at_s: i64,
-    meter: Option<&'static str>,
-    clock_s: Option<i64>,
-    live: bool,
-    trust: Trust,
-    registers: Vec<RegisterBuf>,
-}
-
-fn said(at_s: i64) -> Said {
-    Said { at_s, meter: None, clock_s: None, live: true, trust: Trust::HostSynchronised, registers: vec![] }
-}
-
-impl Said {
-    fn of(self, meter: &'static str) -> Self {
-        Self { meter: Some(meter), ..self }
-    }
-
-    fn with(mut self, code: &str, mantissa: i64, exponent: i8, unit: Unit) -> Self {
-        let mut register = Register::new(Address::Obis, Value::Number(Number::new(mantissa, exponent)));
-        register.obis = Some(code.parse().unwrap());
-        register.unit = Some(unit);
-        self.registers.push(register.into());
-        self
-    }
-
-    /// 1.8.0 in 0.1 Wh, the unit of S1.
-    fn tenths(self, energy: i64) -> Self {
-        self.with("1-0:1.8.0", energy, -1, Unit::WattHour)
-    }
-
-    fn kwh(self, code: &str, energy: i64) -> Self {
-        self.with(code, energy, 3, Unit::WattHour)
-    }
-
-    fn power(self, power: i64) -> Self {
-        self.with("1-0:16.7.0", power, 0, Unit::Watt)
-    }
-
-    fn clock(self, seconds: i64) -> Self {
-        Self { clock_s: Some(seconds), ..self }
-    }
-
-    fn recorded(self) -> Self {
-        Self { live: false, ..self }
-    }
-
-    fn telegram(&self) -> TelegramBuf {
-        let time = self.clock_s.and_then(|seconds| DateTime::from_unix_seconds(START_MS / 1000 + seconds));
-        TelegramBuf {
-            number: 0,
-            offset: 0,
-            length: 0,
-            protocol: Protocol::Sml,
-            identification: None,
-            model: None,
-            security: None,
-            flags: Flags::default(),
-            signature: None,
-            reading: Reading {
-                meter: self.meter.and_then(MeterId::serial),
-                time,
-                received: self.host(),
-                registers: self.registers.clone(),
-            },
-        }
-    }
-
-    fn host(&self) -> Instant {
-        Instant { unix_ms: START_MS + self.at_s * 1000, trust: self.trust }
-    }
-}
-
-/// A gate with what a store would have of it.
-struct House {
-    gate: Gate,
-    limits: Limits,
-    rows: Vec<Row>,
-    past: Past,
-    epochs: Vec<Epoch>,
-}
-
-impl House {
-    fn new() -> Self {
-        Self::with(Limits::default())
-    }
-
-    fn with(limits: Limits) -> Self {
-        let gate = Gate::new("haus".into(), limits.clone(), Past::default());
-        Self { gate, limits, rows: vec![], past: Past::default(), epochs: vec![] }
-    }
-
-    fn hear(&mut self, said: &Said) -> Judged {
-        self.hear_with(said, RowFlags::default(), None)
-    }
-
-    fn hear_with(&mut self, said: &Said, flags: RowFlags, monotonic: Option<Duration>) -> Judged {
-        let arrival = Arrival { host: said.host(), monotonic, live: said.live, flags };
-        let rows = &self.rows;
-        let judged = self.gate.judge(&said.telegram(), arrival, |ms| {
-            let before = rows.iter().filter(|row| row.at.unix_ms <= ms).max_by_key(|row| row.at.unix_ms);
-            let after = rows.iter().filter(|row| row.at.unix_ms > ms).min_by_key(|row| row.at.unix_ms);
-            (before.cloned(), after.cloned())
-        });
-        self.keep(&judged);
-        judged
-    }
-
-    fn keep(&mut self, judged: &Judged) {
-        for change in &judged.epochs {
-            match change {
-                EpochChange::Begins(epoch) => self.epochs.push(epoch.clone()),
-                EpochChange::Learns(epoch) => {
-                    let last = self.epochs.last_mut().unwrap();
-                    assert_eq!(last.from_ms, epoch.from_ms);
-                    *last = epoch.clone();
-                }
-            }
-        }
-        for row in &judged.released {
-            let released = |id: &RegisterId, at| row.at == at && row.number(id).is_some();
-            self.past.held.retain(|held| !released(&held.register, held.at));
-        }
-        for row in judged.released.iter().chain(&judged.row) {
-            self.past.take(row);
-            self.rows.push(row.clone());
-        }
-        self.past.held.extend(judged.held.iter().cloned());
-        self.past.remarks.extend(judged.remarks.iter().cloned());
-        self.past.epochs = self.epochs.clone();
-    }
-
-    /// The process ends and starts anew.
-    fn restart(&mut self) {
-        self.gate = Gate::new("haus".into(), self.limits.clone(), self.past.clone());
-    }
-
-    /// The total of a register in every row, in the order they came.
-    fn totals(&self, code: &str) -> Vec<String> {
-        let id: RegisterId = code.parse().unwrap();
-        let of = |row: &Row| {
-            let epoch = epoch_at(&self.epochs, row.at.unix_ms).unwrap();
-            Some(total(epoch, &id, row.number(&id)?).unwrap().to_string())
-        };
-        self.rows.iter().filter_map(of).collect()
-    }
-}
-
-fn reasons(judged: &Judged) -> Vec<(String, HeldReason)> {
-    judged.held.iter().map(|held| (held.register.to_string(), held.reason)).collect()
-}
-
-fn codes(judged: &Judged) -> Vec<EventCode> {
-    judged.events.iter().map(|event| event.code).collect()
-}
-
-fn number(row: &Row, code: &str) -> Option<String> {
-    row.number(&code.parse().unwrap()).map(|number| number.to_string())
-}
 
 #[test]
 fn row_31_a_counter_of_30_after_43354009_is_quarantined() {
@@ -294,6 +128,61 @@ fn one_telegram_of_another_meter_begins_nothing() {
             assert!(judged.held.is_empty() && judged.row.is_some());
         }
     }
+    assert_eq!(house.epochs.len(), 1);
+}
+
+#[test]
+fn a_restart_between_telegrams_of_another_meter_goes_on_counting_them() {
+    let mut house = House::new();
+    house.hear(&said(0).of("A").kwh("1-0:1.8.0", 5000));
+    for at_s in [10, 20] {
+        assert_eq!(house.hear(&said(at_s).of("B").kwh("1-0:1.8.0", 3)).held.len(), 1);
+        house.restart();
+    }
+    let third = house.hear(&said(30).of("B").kwh("1-0:1.8.0", 4));
+    assert_eq!((codes(&third), third.released.len()), (vec![EventCode::MeterExchanged], 2));
+    assert_eq!(house.totals("1-0:1.8.0"), ["5000000", "5000000", "5000000", "5001000"]);
+    // Two strays, one of this meter, and a restart: the next stray is the first again.
+    for (at_s, name) in [(40, "A"), (50, "A"), (60, "B")] {
+        house.hear(&said(at_s).of(name).kwh("1-0:1.8.0", 4));
+    }
+    house.restart();
+    assert_eq!(house.hear(&said(70).of("A").kwh("1-0:1.8.0", 4)).held.len(), 1);
+}
+
+#[test]
+fn what_a_person_accepts_is_where_the_register_stands_and_totals_go_on() {
+    let mut house = House::new();
+    house.hear(&said(0).of("A").kwh("1-0:1.8.0", 5000));
+    let fell = house.hear(&said(60).of("A").kwh("1-0:1.8.0", 3));
+    let accepted = house.gate.accept(&fell.held, said(90).host(), |_| (None, None)).unwrap();
+    assert_eq!(codes(&accepted), [EventCode::CounterReset, EventCode::Accepted]);
+    assert_eq!(accepted.released[0].flags, RowFlags::RELEASED);
+    house.keep(&accepted);
+    assert_eq!(house.hear(&said(120).of("A").kwh("1-0:1.8.0", 4)).held, []);
+    assert_eq!(house.totals("1-0:1.8.0"), ["5000000", "5000000", "5001000"]);
+    // Of another meter: it is the one that is there now.
+    let stray = house.hear(&said(130).of("B").kwh("1-0:1.8.0", 700));
+    let exchanged = house.gate.accept(&stray.held, said(131).host(), |_| (None, None)).unwrap();
+    assert_eq!(codes(&exchanged), [EventCode::MeterExchanged, EventCode::Accepted]);
+    house.keep(&exchanged);
+    house.hear(&said(140).of("B").kwh("1-0:1.8.0", 701));
+    assert_eq!(house.totals("1-0:1.8.0")[3..], ["5001000", "5002000"]);
+}
+
+#[test]
+fn what_cannot_be_beside_what_is_believed_is_not_accepted_and_changes_nothing() {
+    let mut house = House::new();
+    house.hear(&said(0).of("A").kwh("1-0:1.8.0", 5000));
+    let fell = house.hear(&said(60).of("A").kwh("1-0:1.8.0", 3));
+    let stray = house.hear(&said(70).of("B").kwh("1-0:1.8.0", 5));
+    house.hear(&said(120).of("A").kwh("1-0:1.8.0", 5001));
+    let rows = (house.rows.first().cloned(), house.rows.last().cloned());
+    let refused = house.gate.accept(&fell.held, said(130).host(), |_| rows.clone()).unwrap_err();
+    assert!(refused.contains("3000 Wh, cannot be beside 5000000 Wh right before it"), "{refused}");
+    let refused = house.gate.accept(&stray.held, said(130).host(), |_| rows.clone()).unwrap_err();
+    assert!(refused.contains("is of meter B, and telegrams of A came after it"), "{refused}");
+    assert_eq!(house.hear(&said(180).of("A").kwh("1-0:1.8.0", 5001)).held, []);
     assert_eq!(house.epochs.len(), 1);
 }
 
@@ -791,10 +680,13 @@ proptest! {
             }
             prop_assert_eq!(judged, again);
             due |= n == at.index(spoken.len());
-            // What was held for its meter's name is counted from the first again, so not while any of it is open.
+            // What an exchange has left in quarantine counts anew, and so does a telegram without a name that waits.
             let from_ms = one.epochs.last().map_or(i64::MIN, |epoch| epoch.from_ms);
+            let counted = one.past.last_row.as_ref().filter(|row| !row.flags.contains(RowFlags::PARTLY_HELD));
+            let counted_ms = counted.map_or(i64::MAX, |row| row.at.unix_ms);
             let foreign = one.past.held.iter().any(|held| {
-                held.reason == HeldReason::ForeignMeter && held.at.unix_ms >= from_ms
+                let at_ms = held.at.unix_ms;
+                held.reason == HeldReason::ForeignMeter && at_ms >= from_ms && at_ms <= counted_ms
             });
             if due && !foreign && said.meter.is_some() {
                 other.restart();

@@ -145,11 +145,11 @@ fn row(epoch: &Epoch) -> Vec<String> {
     ]
 }
 
-fn state_directory(daemon: &Daemon) -> Result<Option<PathBuf>, Failure> {
+pub(super) fn state_directory(daemon: &Daemon) -> Result<Option<PathBuf>, Failure> {
     Ok(config::load(&daemon.config)?.state_directory)
 }
 
-fn ask(
+pub(super) fn ask(
     daemon: &Daemon,
     state: Option<&Path>,
     request: &Request,

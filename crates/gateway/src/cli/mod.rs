@@ -17,6 +17,7 @@ pub mod import;
 mod journal;
 pub mod keys;
 pub mod meters;
+pub mod quarantine;
 pub mod replay;
 pub mod report;
 pub mod run;
@@ -76,6 +77,8 @@ pub enum Command {
     Sink(ask::Sink),
     /// List when meters were exchanged, or undo an exchange that was none.
     Epochs(ask::Epochs),
+    /// List numbers that are not believed and why, or say that they are right.
+    Quarantine(quarantine::Args),
     /// Find meters: scan ports, line settings and protocols, and print the configuration to use.
     Detect(detect::Args),
     /// List the meters that are known by name.
@@ -149,6 +152,7 @@ pub fn execute(cli: &Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Snapshot(args) => ask::snapshot(args, out),
         Command::Sink(args) => ask::sink(args, out),
         Command::Epochs(args) => ask::epochs(args, out),
+        Command::Quarantine(args) => quarantine::run(args, out),
         Command::Detect(args) => detect::run(args, out),
         Command::Meters(args) => meters::run(args, out),
         Command::Events(args) => events::run(args, out),

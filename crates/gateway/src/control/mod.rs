@@ -40,6 +40,13 @@ pub enum Request {
         /// Number of the epoch, as `metergate epochs` shows it.
         epoch: i64,
     },
+    /// Numbers in quarantine are right after all, or wrong for good.
+    Judge {
+        /// Their numbers, from the first to the last of each range.
+        held: Vec<(i64, i64)>,
+        /// They are right.
+        accept: bool,
+    },
 }
 
 /// What comes back.

@@ -122,6 +122,10 @@ codes! {
     Duplicate = "reading.duplicate", Some(1201), Info;
     /// A reading older than the last was merged.
     Merged = "reading.merged", None, Info;
+    /// A person believes numbers from quarantine.
+    Accepted = "reading.accepted", None, Info;
+    /// A person rejected numbers from quarantine for good.
+    Rejected = "reading.rejected", None, Info;
     /// Readings left quarantine.
     Released = "reading.released", None, Info;
     /// Another meter answers under this name.

@@ -2,7 +2,7 @@
 use super::measure::{Measure, Recorded};
 use crate::config::TariffSetup;
 use crate::event::{Event, EventCode};
-use crate::plausible::{Arrival, Chapter, Gate, Judged, Judgement, Limits, Past, recompute};
+use crate::plausible::{Arrival, Chapter, Gate, Held, Judged, Judgement, Limits, Past, recompute};
 use crate::sink::{Believed, Sample};
 use crate::store::{Mark, Reader, Row, Store, StoreError, UseCase};
 use crate::update::TelegramBuf;
@@ -210,6 +210,45 @@ impl Book {
         self.gate = Gate::new(Arc::clone(&self.meter), self.limits.clone(), past);
         self.believed.set_epochs(&self.meter, recomputed);
         Ok(Some(format!("{}: epoch {id} is undone; totals go on without it", self.meter)))
+    }
+
+    /// Numbers of this meter that are open in quarantine.
+    pub(super) fn held_open(
+        &self,
+        is_wanted: impl Fn(i64) -> bool,
+        reader: &mut Reader,
+    ) -> Result<Vec<Held>, StoreError> {
+        let mut held = reader.held(&self.meter, true)?;
+        held.retain(|one| is_wanted(one.id));
+        Ok(held)
+    }
+
+    /// A person believes numbers in quarantine; what is in the way otherwise.
+    pub(super) fn accept(
+        &mut self,
+        held: &[Held],
+        now: Instant,
+        store: &Store,
+        reader: &mut Reader,
+    ) -> Result<Vec<Event>, String> {
+        let meter = Arc::clone(&self.meter);
+        let judged = self.gate.accept(held, now, |at_ms| neighbours(reader, &meter, at_ms))?;
+        Ok(self.enter(judged, store).1)
+    }
+
+    /// A person says that numbers in quarantine are wrong.
+    pub(super) fn reject(&mut self, held: &[Held], now: Instant, store: &Store) -> Event {
+        self.gate.reject(held);
+        for one in held {
+            store.judge(one.id, Judgement::Rejected);
+            self.held.retain(|_, ids| {
+                ids.retain(|id| *id != one.id);
+                !ids.is_empty()
+            });
+        }
+        let number = held.len();
+        let detail = if number == 1 { "1 number".to_owned() } else { format!("{number} numbers") };
+        self.event(EventCode::Rejected, now, detail)
     }
 
     fn event(&self, code: EventCode, at: Instant, detail: String) -> Event {

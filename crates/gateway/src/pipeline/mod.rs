@@ -371,6 +371,7 @@ impl Pipeline {
             Request::Pause { sink } => self.pause(&sink, true),
             Request::Resume { sink } => self.pause(&sink, false),
             Request::UndoEpoch { epoch } => self.undo(epoch),
+            Request::Judge { held, accept } => self.judge(&held, accept),
         };
         // Who asked may have gone.
         let _ = answer.send(done.map_or_else(Answer::Refused, Answer::Done));
@@ -428,6 +429,39 @@ impl Pipeline {
             }
         }
         Err(format!("there is no epoch {epoch}; `metergate epochs` lists them"))
+    }
+
+    fn judge(&mut self, wanted: &[(i64, i64)], accept: bool) -> Result<String, String> {
+        let now = clock::time_of_day();
+        let mut told = Vec::new();
+        let mut events = Vec::new();
+        for (name, book) in &mut self.books.all {
+            let is_wanted = |id: i64| wanted.iter().any(|&(first, last)| (first..=last).contains(&id));
+            let held = book.held_open(is_wanted, &mut self.reader);
+            let held = held.map_err(|error| format!("the store cannot be read: {error}"))?;
+            if held.is_empty() {
+                continue;
+            }
+            if accept {
+                events.extend(book.accept(&held, now, &self.store, &mut self.reader)?);
+            } else {
+                events.push(book.reject(&held, now, &self.store));
+            }
+            let what = if accept { "believed" } else { "rejected for good" };
+            let (number, is) = match held.len() {
+                1 => ("1 number".to_owned(), "is"),
+                more => (format!("{more} numbers"), "are"),
+            };
+            told.push(format!("{name}: {number} {is} {what}"));
+        }
+        for event in events {
+            self.tell(event);
+        }
+        told.sort();
+        if told.is_empty() {
+            return Err("no such number is open in quarantine; `metergate quarantine` lists them".to_owned());
+        }
+        Ok(told.join("\n"))
     }
 
     fn happened(&mut self, code: EventCode, about: Option<Arc<str>>, detail: String) {

@@ -31,6 +31,7 @@ impl Finding {
             reason: self.reason,
             detail: self.detail,
             judgement: Judgement::Open,
+            identity: None,
         }
     }
 }

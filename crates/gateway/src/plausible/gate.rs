@@ -1,7 +1,8 @@
 //! Judges the telegrams of one meter.
 use super::doubt::{Doubt, Doubted};
 use super::finding::{Finding, Point, between, impossible_now, said, spread};
-use super::identity::{IN_A_ROW, Identity, Whose};
+use super::foreign::{Foreign, foreign_since};
+use super::identity::{Identity, Whose};
 use super::instant::{MeterClock, MeterClockWatch, Moment};
 use super::judged::Told;
 use super::numbers::{Entry, Remarks, Shapes, entries};
@@ -15,7 +16,6 @@ use crate::store::{Row, RowFlags};
 use crate::update::TelegramBuf;
 use metergate_reading::{DateTime, Instant, MeterId, Number, Reading, RegisterId, Trust, Unit};
 use std::collections::BTreeMap;
-use std::mem::take;
 use std::sync::Arc;
 
 /// Registers of one meter that are remembered; the longest telegram known has some 150. What was not seen for longest
@@ -24,10 +24,6 @@ const REGISTERS_MAX: usize = 1024;
 
 /// Epochs that are remembered to judge late readings; a meter is exchanged every few years.
 const EPOCHS_MAX: usize = 64;
-
-/// Telegrams that wait for the name of their meter; meters that do not name themselves each time do so in every second
-/// to fifth. After that many the one that named another meter was a stray.
-const NAMELESS_MAX: usize = 16;
 
 /// A live telegram that says the same at the same time of the meter is a repetition for so long; after that the
 /// meter's clock stands still, and a counter that stands still too is a reading like any other.
@@ -44,7 +40,7 @@ pub struct Gate {
     pub(super) epochs: Vec<Epoch>,
     pub(super) identity: Identity,
     /// The latest telegrams, since one named another meter.
-    foreign: Option<Foreign>,
+    pub(super) foreign: Option<Foreign>,
     pub(super) registers: BTreeMap<RegisterId, Register>,
     /// Totals of the meter before, of counters that the present one has not sent yet.
     carried: BTreeMap<RegisterId, (Option<Unit>, Number)>,
@@ -69,15 +65,6 @@ pub(super) struct Register {
     seen: u64,
 }
 
-/// Telegrams that may be the first of another meter.
-#[derive(Debug, Clone)]
-struct Foreign {
-    name: Arc<str>,
-    /// How many of them name it.
-    named: usize,
-    told: Vec<Told>,
-}
-
 /// What tells a repetition.
 #[derive(Debug, Clone)]
 struct Last {
@@ -99,7 +86,7 @@ enum MeterTime {
 
 /// Where numbers come from that are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+pub(super) enum Source {
     Telegram,
     /// They were held back because of their meter's name.
     Quarantine,
@@ -151,6 +138,10 @@ impl Gate {
             }
         }
         if let Some(row) = past.last_row {
+            // Another meter's telegrams in a row end with one of this meter; one that is partly held may be nameless.
+            if row.at.trust != Trust::None && !row.flags.contains(RowFlags::PARTLY_HELD) {
+                gate.foreign = foreign_since(&past.held, row.at.unix_ms);
+            }
             gate.newest = (row.at.trust != Trust::None).then_some(row.at.unix_ms);
             gate.last = (!row.flags.contains(RowFlags::PARTLY_HELD)).then(|| Last {
                 numbers: row.numbers().map(|(column, number)| (column.id.clone(), number)).collect(),
@@ -160,11 +151,14 @@ impl Gate {
             });
         }
         gate.doubt_again(past.held);
+        for told in gate.foreign.iter_mut().flat_map(|foreign| &mut foreign.told) {
+            gate.telegrams = gate.telegrams.saturating_add(1);
+            told.telegram = gate.telegrams;
+        }
         gate
     }
 
-    /// Remembers what was in doubt before the restart. What was held for its meter's name is not: it is counted from the
-    /// first again.
+    /// Remembers what was in doubt before the restart.
     fn doubt_again(&mut self, held: Vec<Held>) {
         let from_ms = self.epochs.last().map_or(i64::MIN, |epoch| epoch.from_ms);
         let mut before = None;
@@ -311,94 +305,7 @@ impl Gate {
         false
     }
 
-    /// The telegrams before this one, if with it enough of the same meter came in a row.
-    fn is_exchanged(&mut self, name: &Arc<str>) -> Option<Vec<Told>> {
-        match &mut self.foreign {
-            Some(foreign) if foreign.name == *name && foreign.named + 1 >= IN_A_ROW => {
-                Some(take(&mut foreign.told))
-            }
-            _ => None,
-        }
-    }
-
-    /// Holds all numbers of a telegram that names another meter.
-    fn hold_foreign(&mut self, name: &Arc<str>, told: Told, out: &mut Judged) {
-        let own = self.identity.printed().map_or("another", |own| own);
-        let detail = format!("of meter {name}, not of {own}");
-        let at = told.when.at;
-        self.hold_all(&told, &detail, out);
-        match &mut self.foreign {
-            Some(foreign) if foreign.name == *name => {
-                foreign.named += 1;
-                foreign.told.push(told);
-            }
-            other => *other = Some(Foreign { name: name.clone(), named: 1, told: vec![told] }),
-        }
-        out.events.extend(self.telling.often(EventCode::ForeignMeter, &self.meter, at, || detail));
-    }
-
-    /// Holds the counters of a telegram without a name that comes between telegrams of another meter: whose they are
-    /// shows when one with a name comes.
-    fn hold_nameless(&mut self, told: &mut Told, out: &mut Judged) {
-        let Some(mut foreign) = self.foreign.take() else { return };
-        if foreign.told.len() >= NAMELESS_MAX {
-            return;
-        }
-        let counts = |entry: &Entry| entry.id.obis().is_some_and(|code| is_counter(code, entry.unit));
-        let (counters, others): (Vec<_>, Vec<_>) = take(&mut told.entries).into_iter().partition(counts);
-        told.entries = others;
-        if !counters.is_empty() {
-            let counters = Told { entries: counters, ..told.clone() };
-            let detail = format!("without a name, after one of meter {}", foreign.name);
-            self.hold_all(&counters, &detail, out);
-            foreign.told.push(counters);
-            told.flags = told.flags.with(RowFlags::PARTLY_HELD);
-        }
-        self.foreign = Some(foreign);
-    }
-
-    fn hold_all(&self, told: &Told, detail: &str, out: &mut Judged) {
-        let finding = || Finding::new(HeldReason::ForeignMeter, detail.to_owned());
-        out.held.extend(told.entries.iter().map(|entry| finding().held(&self.meter, told.when.at, entry)));
-    }
-
-    /// Begins an epoch of another meter with the first of its telegrams.
-    fn exchange(&mut self, name: Arc<str>, before: Vec<Told>, now: Instant, out: &mut Judged) {
-        if let Some(epoch) = self.epochs.last() {
-            let totals: Vec<_> = self
-                .registers
-                .iter()
-                .filter_map(|(id, register)| {
-                    let point = register.believed?;
-                    is_counter(id.obis()?, point.unit)
-                        .then(|| Some((id.clone(), point.unit, total(epoch, id, point.number)?)))?
-                })
-                .collect();
-            for (id, unit, total) in totals {
-                self.carry(id, unit, total);
-            }
-        }
-        let from = before.first().map_or(now, |told| told.when.at);
-        // What telegrams without a name said since then is of this meter.
-        self.registers.retain(|id, register| {
-            register.doubt.forget_before(from.unix_ms);
-            register.believed.is_some_and(|point| {
-                let counts = id.obis().is_some_and(|code| is_counter(code, point.unit));
-                point.when.at.unix_ms >= from.unix_ms && !counts
-            })
-        });
-        self.foreign = None;
-        let own = self.identity.printed().map_or("no name", |own| own);
-        let detail = format!("meter {name} in place of {own}; totals go on");
-        out.events.push(once(EventCode::MeterExchanged, &self.meter, now, detail));
-        self.identity = Identity::new(Some(name), []);
-        self.begin(EpochCause::Exchanged, from.unix_ms, Vec::new(), out);
-        for told in before {
-            self.sift(told, Source::Quarantine, out);
-        }
-    }
-
-    fn carry(&mut self, id: RegisterId, unit: Option<Unit>, total: Number) {
+    pub(super) fn carry(&mut self, id: RegisterId, unit: Option<Unit>, total: Number) {
         if self.carried.len() < REGISTERS_MAX || self.carried.contains_key(&id) {
             self.carried.insert(id, (unit, total));
         }
@@ -439,7 +346,7 @@ impl Gate {
     }
 
     /// Parts what is believed from what is not.
-    fn sift(&mut self, told: Told, source: Source, out: &mut Judged) {
+    pub(super) fn sift(&mut self, told: Told, source: Source, out: &mut Judged) {
         let mut findings: Vec<_> = told.entries.iter().map(|entry| self.finding(entry, told.when)).collect();
         spread(&told.entries, &mut findings);
         self.doubt(&told, &findings, out);

@@ -23,6 +23,8 @@ pub struct Held {
     pub detail: String,
     /// What became of it.
     pub judgement: Judgement,
+    /// The name of its telegram's meter, when that is what is wrong.
+    pub identity: Option<Arc<str>>,
 }
 
 /// Why a number is not believed.

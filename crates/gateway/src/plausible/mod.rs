@@ -15,15 +15,18 @@
 //! | held numbers that agree for ten telegrams and 60 s | released; a counter that fell begins an epoch, totals go on |
 //! | the same numbers at the same time of the meter | not stored again |
 //! | older than the row before, from a file or another gateway | between its neighbours, or held |
+//! | held numbers that a person accepts | released; a counter that fell begins an epoch, totals go on |
 //!
 //! What is a counter stands at [`is_counter`], which time a reading gets at [`best_instant`], totals at [`total`] and
 //! [`recompute`]. All comparisons are exact.
 
+mod by_hand;
 mod counter;
 mod doubt;
 mod epoch;
 mod exact;
 mod finding;
+mod foreign;
 mod gate;
 mod held;
 mod identity;

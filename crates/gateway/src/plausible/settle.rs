@@ -11,7 +11,7 @@ use metergate_reading::{Number, RegisterId, Unit};
 use std::collections::BTreeMap;
 
 /// What one register's end of doubt changes.
-enum Change {
+pub(super) enum Change {
     /// Its value is believed as it is.
     None,
     /// It begins anew, and this is added from now on.
@@ -156,20 +156,30 @@ impl Gate {
 
     /// What believing a register's doubted numbers changes; `None` when no total can go on from there.
     fn change(&self, entry: &Entry) -> Option<Change> {
-        let register = self.registers.get(&entry.id)?;
-        let first = register.doubt.first()?;
+        let first = self.registers.get(&entry.id)?.doubt.first()?;
+        self.change_to(&entry.id, first.number, first.unit)
+    }
+
+    /// What believing a number after the one that is believed changes.
+    pub(super) fn change_to(
+        &self,
+        id: &RegisterId,
+        first: Number,
+        first_unit: Option<Unit>,
+    ) -> Option<Change> {
+        let register = self.registers.get(id)?;
         let Some(Point { number, unit, .. }) = register.believed else { return Some(Change::None) };
-        let counts = |unit| entry.id.obis().is_some_and(|code| is_counter(code, unit));
-        if unit != first.unit {
-            return Some(if counts(unit) || counts(first.unit) { Change::Unit } else { Change::None });
+        let counts = |unit| id.obis().is_some_and(|code| is_counter(code, unit));
+        if unit != first_unit {
+            return Some(if counts(unit) || counts(first_unit) { Change::Unit } else { Change::None });
         }
-        if !counts(unit) || exact::compare(first.number, number).is_ge() {
+        if !counts(unit) || exact::compare(first, number).is_ge() {
             return Some(Change::None);
         }
         let total = match self.epochs.last() {
-            Some(epoch) => total(epoch, &entry.id, number)?,
+            Some(epoch) => total(epoch, id, number)?,
             None => number,
         };
-        exact::difference(total, first.number).map(Change::Offset)
+        exact::difference(total, first).map(Change::Offset)
     }
 }

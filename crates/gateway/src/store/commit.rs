@@ -191,8 +191,9 @@ fn put_held(transaction: &Transaction<'_>, ids: &mut Ids<'_>, held: &Held) -> Re
         names::name_of(&HeldReason::NAMES, held.reason),
         held.detail,
         names::name_of(&Judgement::NAMES, held.judgement),
+        held.identity,
     ];
-    let sql = "INSERT INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let sql = "INSERT INTO held VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     transaction.execute(sql, values).doing("writing")?;
     transaction
         .execute("DELETE FROM held WHERE id <= ?1", [held.id.saturating_sub(HELD_MAX)])

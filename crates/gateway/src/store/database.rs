@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Each step brings the schema from the version that is its index to the next.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// How long the check of the whole file may hold up the start; a larger file is checked by `metergate store check`.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(300);

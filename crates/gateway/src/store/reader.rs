@@ -231,8 +231,8 @@ impl Reader {
     pub fn held(&mut self, meter: &str, open_only: bool) -> Result<Vec<Held>, StoreError> {
         self.in_snapshot(|connection, _| {
             let sql =
-                "SELECT h.id, h.at_ms, h.trust, register, mantissa, exponent, unit, reason, detail, judgement
-                       FROM held h JOIN meter m ON m.id = h.meter
+                "SELECT h.id, h.at_ms, h.trust, register, mantissa, exponent, unit, reason, detail, judgement,
+                       identity FROM held h JOIN meter m ON m.id = h.meter
                        WHERE m.name = ?1 AND (NOT ?2 OR judgement = 'open') ORDER BY h.id";
             let mut select = connection.prepare_cached(sql).doing("reading")?;
             let mut found = select.query(params![meter, open_only]).doing("reading")?;
@@ -253,6 +253,7 @@ impl Reader {
                         reason: names::named(&HeldReason::NAMES, &reason)?,
                         detail: get(row, 8).ok()?,
                         judgement: names::named(&Judgement::NAMES, &judgement)?,
+                        identity: get(row, 10).ok()?,
                     })
                 };
                 held.push(one().ok_or_else(|| damaged(format!("number {id} in quarantine")))?);

@@ -72,7 +72,7 @@ impl Record {
     }
 
     pub(super) fn pack_held(packer: &mut Packer, held: &Held) {
-        packer.byte(5);
+        packer.byte(12);
         packer.signed(held.id);
         packer.text(&held.meter);
         put_instant(packer, held.at);
@@ -82,6 +82,7 @@ impl Record {
         packer.text(names::name_of(&HeldReason::NAMES, held.reason));
         packer.text(&held.detail);
         packer.text(names::name_of(&Judgement::NAMES, held.judgement));
+        packer.option(held.identity.as_deref(), Packer::text);
     }
 
     pub(super) fn pack_judge(packer: &mut Packer, held: i64, judgement: Judgement) {
@@ -152,7 +153,8 @@ impl Record {
                 detail: bytes.text()?.to_owned(),
                 count: bytes.number()?.try_into().ok()?,
             }),
-            5 => Self::Held(Held {
+            // Without the name of its meter, as the first versions wrote it.
+            form @ (5 | 12) => Self::Held(Held {
                 id: bytes.signed()?,
                 meter: bytes.text()?.into(),
                 at: instant(bytes)?,
@@ -162,6 +164,7 @@ impl Record {
                 reason: names::named(&HeldReason::NAMES, bytes.text()?)?,
                 detail: bytes.text()?.to_owned(),
                 judgement: names::named(&Judgement::NAMES, bytes.text()?)?,
+                identity: if form == 12 { bytes.option(Bytes::text)?.map(Arc::from) } else { None },
             }),
             6 => Self::Judge(bytes.signed()?, names::named(&Judgement::NAMES, bytes.text()?)?),
             7 => Self::Epoch(epoch(bytes)?),
@@ -298,6 +301,7 @@ mod tests {
             reason: HeldReason::RolledBack,
             detail: "from 10 to 9".to_owned(),
             judgement: Judgement::Released,
+            identity: Some("1ESY1161".into()),
         };
         let event = Event {
             seq: 4,

@@ -13,3 +13,4 @@ mod days;
 mod disk;
 mod exchange;
 mod outage;
+mod quarantine;

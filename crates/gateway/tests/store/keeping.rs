@@ -319,6 +319,7 @@ fn epochs_held_numbers_and_remarks_survive_a_kill_as_they_were_last() {
         reason: HeldReason::RolledBack,
         detail: "from 10 to 9".to_owned(),
         judgement: Judgement::Open,
+        identity: None,
     };
     let remark = |value: &str| Remark {
         meter: "house".into(),
