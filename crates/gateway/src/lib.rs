@@ -39,3 +39,4 @@ pub mod status;
 pub mod store;
 pub mod update;
 pub mod watch;
+mod web;

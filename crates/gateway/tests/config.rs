@@ -568,10 +568,11 @@ fn every_key_stands_on_the_page_about_the_configuration() {
         format!("{HAUS}[default.sink.out]\nkind = \"csv\"\ndirectory = \"x\"\nzzzzzzzz = 1\n"),
         format!("{HAUS}[default]\nzzzzzzzz = 1\n"),
         format!("{HAUS}[default.store]\nzzzzzzzz = 1\n"),
+        format!("{HAUS}[default.web]\nzzzzzzzz = 1\n"),
     ] {
         let error = Case::new(&toml).load().unwrap_err();
         let known = error.split_once("known are ").unwrap().1.trim();
-        let sections = ["meter", "sink", "source", "compat", "store", "price", "co2"];
+        let sections = ["meter", "sink", "source", "compat", "store", "price", "co2", "web"];
         for key in known.split(", ").filter(|key| !sections.contains(key)) {
             assert!(page.contains(&format!("`{key}`")), "`{key}` does not stand in docs/configuration.md");
         }

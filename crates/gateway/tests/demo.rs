@@ -156,7 +156,8 @@ fn temporary(name: &str) -> (tempfile::TempDir, PathBuf) {
 fn five_meters_are_live_within_five_seconds_true_to_the_ledger_and_silent_when_silenced() {
     let (_folder, path) = temporary("truth.json");
     let truth_path = path.to_str().expect("a path");
-    let mut terminal = Terminal::start(&["demo", "--truth", truth_path, "--silence", "easymeter:3"]);
+    let mut terminal =
+        Terminal::start(&["demo", "--listen", "off", "--truth", truth_path, "--silence", "easymeter:3"]);
     terminal.wait("five meters", 5, |screen| screen.contains("5 of 5 meters live"));
     let values = shown(&terminal.text());
     for (title, name) in METERS {
@@ -183,7 +184,8 @@ fn five_meters_are_live_within_five_seconds_true_to_the_ledger_and_silent_when_s
 
 #[test]
 fn a_letter_ends_it_and_an_asked_meter_falls_silent_too() {
-    let mut terminal = Terminal::start(&["demo", "--silence", "multical:2", "--seed", "5"]);
+    let mut terminal =
+        Terminal::start(&["demo", "--listen", "off", "--silence", "multical:2", "--seed", "5"]);
     terminal.wait("five meters", 5, |screen| screen.contains("5 of 5 meters live"));
     // A meter that is asked is told from one that pushes: it does not answer.
     terminal.wait("silent meter", 20, |screen| screen.contains("4 of 5 meters live"));
@@ -196,7 +198,7 @@ fn a_letter_ends_it_and_an_asked_meter_falls_silent_too() {
 fn through_a_pipe_it_appends_lines_and_ends_at_an_interrupt() {
     let (_folder, path) = temporary("truth.json");
     let mut child = Command::new(env!("CARGO_BIN_EXE_metergate"))
-        .args(["demo", "--truth", path.to_str().expect("a path")])
+        .args(["demo", "--listen", "off", "--truth", path.to_str().expect("a path")])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

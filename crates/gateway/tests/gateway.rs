@@ -39,6 +39,7 @@ fn gateway(state: &Path, meters: Vec<MeterSetup>, sinks: Vec<SinkSetup>) -> Gate
         state_directory: Some(state.to_owned()),
         store: StoreConfig::default(),
         price: PriceSetup::default(),
+        web: None,
         meters,
         sinks,
         sources: Vec::new(),

@@ -129,8 +129,9 @@ fn an_output_that_nobody_reads_changes_nothing_for_the_other_sinks() {
     gateway.wait_until("dropped line", |gateway| {
         gateway.status()["sinks"]["screen"]["dropped"].as_u64().is_some_and(|dropped| dropped > 1000)
     });
+    // Of a build for tests, whose code alone has twice the size; `cargo xtask bench` holds that of a delivered one.
     let resident = gateway.resident();
-    assert!(resident < 30 << 20, "{resident} bytes");
+    assert!(resident < 40 << 20, "{resident} bytes");
     let took = gateway.end(Signal::TERM);
     assert!(took < Duration::from_secs(8), "{took:?}");
     let status = gateway.status();

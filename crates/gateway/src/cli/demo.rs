@@ -12,12 +12,14 @@ mod street;
 
 use super::truth::Truth;
 use super::{Failure, Outcome};
+use crate::config::WebSetup;
 use crate::pipeline::{self, Options};
 use crate::shutdown::{self, Shutdown, Trigger};
 use crate::update::Update;
 use board::Board;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use std::io::{self, IsTerminal};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +40,9 @@ pub struct Args {
     /// Write what was sent to this file, in the JSON of `decode`.
     #[arg(long, value_name = "FILE")]
     pub truth: Option<PathBuf>,
+    /// Where the page is that shows the same in a browser, or `off`.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: String,
     /// Let a meter fall silent after so many seconds, such as `kaifa:20`; to see what happens then.
     #[arg(long, value_name = "METER:SECONDS", hide = true)]
     pub silence: Vec<String>,
@@ -50,7 +55,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let silences = args.silence.iter().map(|text| silence(text)).collect::<Result<Vec<_>, _>>()?;
     let truth = args.truth.as_deref().map(Truth::create).transpose()?;
-    let (meters, gateway) = Meters::start(args.seed, truth)?;
+    let page = Page::of(&args.listen)?;
+    let (meters, mut gateway) = Meters::start(args.seed, truth)?;
+    gateway.web = page.setup();
     for (name, after) in silences {
         if let Some(control) = meters.control(name) {
             std::thread::spawn(move || {
@@ -64,7 +71,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let on_terminal = io::stdout().is_terminal();
     let view_shutdown = shutdown.clone();
     let view = std::thread::Builder::new().name("view".to_owned()).spawn(move || {
-        let ended = if on_terminal { watch(inbox, &view_shutdown) } else { append(inbox) };
+        let ended = if on_terminal { watch(inbox, &page, &view_shutdown) } else { append(inbox) };
         // Whoever closes the view ends the demonstration.
         trigger.trigger();
         ended
@@ -92,6 +99,52 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// The page of the demonstration.
+#[derive(Debug)]
+enum Page {
+    /// Nobody wants one.
+    Off,
+    /// Something else listens there.
+    Taken(SocketAddr),
+    /// It is served here.
+    At(SocketAddr),
+}
+
+impl Page {
+    /// Looks whether the address can be had: on a terminal no log line would tell.
+    fn of(listen: &str) -> Result<Self, Failure> {
+        if listen == "off" {
+            return Ok(Self::Off);
+        }
+        let wrong = || {
+            Failure::new(format!("--listen: `{listen}` is no address with a port"))
+                .with_help("\"127.0.0.1:8080\" is usual, \"off\" is none".to_owned())
+        };
+        let address: SocketAddr = listen.parse().map_err(|_| wrong())?;
+        Ok(if TcpListener::bind(address).is_ok() { Self::At(address) } else { Self::Taken(address) })
+    }
+
+    fn setup(&self) -> Option<WebSetup> {
+        match *self {
+            Self::At(listen) => Some(WebSetup { listen, ..WebSetup::default() }),
+            Self::Off | Self::Taken(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => f.write_str("no page"),
+            Self::Taken(address) => write!(f, "no page: port {} is in use (--listen)", address.port()),
+            Self::At(address) if address.ip().is_loopback() => {
+                write!(f, "http://localhost:{}", address.port())
+            }
+            Self::At(address) => write!(f, "http://{address}"),
+        }
+    }
+}
+
 /// Ends the daemon when the view is closed or a signal comes.
 async fn end_on(mut closed: Shutdown, stop: Trigger) {
     tokio::select! {
@@ -114,9 +167,9 @@ fn silence(text: &str) -> Result<(&str, Duration), Failure> {
 }
 
 /// Draws until a key or the end of the daemon.
-fn watch(mut inbox: mpsc::Receiver<Arc<Update>>, shutdown: &Shutdown) -> io::Result<()> {
+fn watch(mut inbox: mpsc::Receiver<Arc<Update>>, page: &Page, shutdown: &Shutdown) -> io::Result<()> {
     let mut terminal = ratatui::try_init()?;
-    let ended = watch_on(&mut terminal, &mut inbox, shutdown);
+    let ended = watch_on(&mut terminal, &mut inbox, page, shutdown);
     ratatui::try_restore()?;
     ended
 }
@@ -124,6 +177,7 @@ fn watch(mut inbox: mpsc::Receiver<Arc<Update>>, shutdown: &Shutdown) -> io::Res
 fn watch_on(
     terminal: &mut ratatui::DefaultTerminal,
     inbox: &mut mpsc::Receiver<Arc<Update>>,
+    page: &Page,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
     let mut board = Board::new(&STREET);
@@ -140,7 +194,7 @@ fn watch_on(
         if shutdown.is_told() {
             return Ok(());
         }
-        terminal.draw(|frame| screen::draw(frame, &board, &clock(), Instant::now()))?;
+        terminal.draw(|frame| screen::draw(frame, &board, page, &clock(), Instant::now()))?;
         if event::poll(FRAME)? && is_end(&event::read()?) {
             return Ok(());
         }
@@ -172,6 +226,16 @@ fn clock() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_is_where_nobody_else_is_or_says_so() {
+        assert_eq!(Page::of("off").unwrap().to_string(), "no page");
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let page = Page::of(&address.to_string()).unwrap();
+        assert!(page.setup().is_none() && page.to_string().contains("is in use"), "{page}");
+        Page::of("8080").unwrap_err();
+    }
 
     #[test]
     fn a_silence_names_a_meter_and_a_time() {

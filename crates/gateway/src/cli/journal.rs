@@ -2,6 +2,7 @@
 use rustix::fs::Stat;
 use std::io::{self, IsTerminal};
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -24,12 +25,18 @@ pub(super) fn begin(verbose: u8) {
         return;
     }
     let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    // Where the page is, and the code that its first visitor needs, nobody should have to ask for.
+    let told = Targets::new()
+        .with_default(level(verbose))
+        .with_target("metergate_gateway::web", level(verbose.max(1)));
     let _ = tracing_subscriber::fmt()
-        .with_max_level(level(verbose))
+        .with_max_level(level(verbose.max(1)))
         .with_ansi(colour)
         .with_target(false)
         .fmt_fields(format::debug_fn(write_field))
         .with_writer(io::stderr)
+        .finish()
+        .with(told)
         .try_init();
 }
 

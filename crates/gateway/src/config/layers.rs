@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Sections and keys that stand in a profile.
 pub(crate) const IN_PROFILE: &[&str] =
-    &["meter", "sink", "source", "compat", "store", "price", "co2", "state_directory"];
+    &["meter", "sink", "source", "compat", "store", "price", "co2", "web", "state_directory"];
 
 /// Where the file is looked for when nobody names one.
 const FILES: &[&str] = &["metergate.toml", "/etc/metergate/metergate.toml"];

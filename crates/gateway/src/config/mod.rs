@@ -33,6 +33,7 @@ mod source;
 mod store;
 mod tariff;
 mod template;
+mod web;
 
 pub use compat::{CompatSetup, PageChannel, SmgwLitePageSetup, VzloggerSetup};
 pub use endpoint::{
@@ -59,6 +60,7 @@ pub(crate) use price::price_feed_of_lines;
 pub use price::{PriceFeedSetup, PriceSetup, Rate, TimeOfUse};
 pub use store::StoreConfig;
 pub use tariff::TariffSetup;
+pub use web::WebSetup;
 
 pub(crate) use meter::{model_help, parse_place};
 pub(crate) use node::{Node, Table, Value};
@@ -179,6 +181,10 @@ fn gateway(
         folder,
         state_directory.as_deref(),
     );
+    let web = match root.section("web", "a section such as `[default.web]`") {
+        Some(section) => web::web(&section),
+        None => Some(WebSetup::default()),
+    };
     // The text is looked at for its kind only: the layers have used it already.
     root.text("state_directory");
     if state_directory.is_none() && meters.iter().any(|meter| meter.key.is_some()) {
@@ -191,6 +197,7 @@ fn gateway(
         state_directory,
         store,
         price,
+        web,
         meters,
         sinks,
         sources,

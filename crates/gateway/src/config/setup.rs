@@ -24,6 +24,8 @@ pub struct Gateway {
     pub store: super::StoreConfig,
     /// What energy costs, for reports.
     pub price: super::PriceSetup,
+    /// The page that people open; `None`: there is none.
+    pub web: Option<super::WebSetup>,
     /// The meters, in the order of the file.
     pub meters: Vec<MeterSetup>,
     /// The sinks, in the order of the file.

@@ -12,25 +12,34 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
-/// Connections at a time: a few scrapers and a few browsers. More wait in the system's queue.
-const CONNECTIONS_MAX: usize = 16;
-
-/// Longest life of a connection. A client that goes on afterwards connects again; one that only holds it loses it.
-const LIFE_MAX: Duration = Duration::from_secs(300);
+/// How much of the host connections may hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Connections at a time. More wait in the system's queue.
+    pub(crate) connections: usize,
+    /// Longest life of a connection. A client that goes on afterwards connects again; one that only holds it loses it.
+    pub(crate) life: Duration,
+}
 
 /// Between two tries to accept when the system has no descriptor left.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
+
+impl Limits {
+    /// A few programs and a few browsers.
+    pub(crate) const FEW: Self = Self { connections: 16, life: Duration::from_secs(300) };
+}
 
 /// Accepts connections within those bounds.
 #[derive(Debug)]
 pub(crate) struct Bounded {
     listener: TcpListener,
     free: Arc<Semaphore>,
+    life: Duration,
 }
 
 impl Bounded {
-    pub(crate) fn new(listener: TcpListener) -> Self {
-        Self { listener, free: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    pub(crate) fn new(listener: TcpListener, limits: Limits) -> Self {
+        Self { listener, free: Arc::new(Semaphore::new(limits.connections)), life: limits.life }
     }
 }
 
@@ -44,7 +53,7 @@ impl Listener for Bounded {
             let Ok(place) = Arc::clone(&self.free).acquire_owned().await else { continue };
             match self.listener.accept().await {
                 Ok((stream, address)) => {
-                    let end = Box::pin(tokio::time::sleep(LIFE_MAX));
+                    let end = Box::pin(tokio::time::sleep(self.life));
                     return (Connection { stream, end, _place: place }, address);
                 }
                 Err(error) => {

@@ -33,6 +33,7 @@ use crate::status::Status;
 use crate::store::{self, Budget, Row, RowFlags, Store, StoreSetup};
 use crate::update::{Update, What};
 use crate::watch::{self, Beginning, Heartbeats, Remedy, RunRecord};
+use crate::web::{Board, Web};
 use books::Books;
 use dating::Dating;
 use keeper::Keeper;
@@ -124,6 +125,7 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         Some(Rate::Url(setup)) => Some(tokio::spawn(prices::feed(setup, store.clone())?)),
         _ => None,
     };
+    let web = gateway.web.as_ref().and_then(|setup| Web::open(setup, &names, &store, state));
     let (updates, inbox) = mpsc::channel(CHANNEL_LEN);
     let mut readers = JoinSet::new();
     for source in gateway.sources {
@@ -154,6 +156,7 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         pages,
         pusher,
         observer: options.observer,
+        board: web.as_ref().map(|(board, _)| Arc::clone(board)),
         telling,
         jumps: JumpWatch::default(),
         dating: Dating::new(),
@@ -162,6 +165,7 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     pipeline.began(&beginning);
     pipeline.work(inbox, asked, shutdown.clone()).await;
     drop(requests);
+    drop(web);
     pipeline.telling.stopping();
     if let Some(prices) = prices {
         prices.abort();
@@ -222,6 +226,7 @@ struct Pipeline {
     /// The sink whose push the pages tell of, by its place among the sinks.
     pusher: Option<usize>,
     observer: Option<mpsc::Sender<Arc<Update>>>,
+    board: Option<Arc<Board>>,
     telling: Telling,
     jumps: JumpWatch,
     dating: Dating,
@@ -280,6 +285,9 @@ impl Pipeline {
         let live = update.live;
         let news = Arc::new(News { update: Arc::clone(&update), sample });
         self.pages.note(&news);
+        if let Some(board) = &self.board {
+            board.note(&news);
+        }
         for sink in &self.sinks {
             sink.offer(&news).await;
         }

@@ -8,7 +8,7 @@ pub use telegrams::{Tap, Telegrams};
 
 use crate::clock;
 use crate::config::{Gateway, IecMode, MeterSetup};
-use crate::net::listen::Bounded;
+use crate::net::listen::{Bounded, Limits};
 use crate::shutdown::Shutdown;
 use crate::sink::{News, SinkStatus};
 use crate::source::loop_guard::{Heard, Instance};
@@ -125,7 +125,7 @@ fn listen(page: &str, address: SocketAddr) -> io::Result<(TcpListener, SocketAdd
 }
 
 fn serve(page: &'static str, listener: TcpListener, routes: Router, shutdown: &Shutdown) -> io::Result<()> {
-    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
+    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?, Limits::FEW);
     let mut shutdown = shutdown.clone();
     let serving = axum::serve(listener, routes).with_graceful_shutdown(async move { shutdown.wait().await });
     tokio::spawn(async move {

@@ -5,6 +5,7 @@
 //!  ● EasyMeter Q3A  1ESY1160123456 ──────────────────────────── ok · 0.8 s ago
 //!    1-0:16.7.0  active power, net             -3515.86 W     ▂▃▅▆▇▆▅
 //! ```
+use super::Page;
 use super::board::{Board, Card, Shown};
 use metergate_meter::verdict::Verdict;
 use ratatui::Frame;
@@ -28,7 +29,7 @@ const DIM: Style = Style::new().fg(Color::DarkGray);
 const CODE: Style = Style::new().fg(Color::Cyan);
 
 /// Draws everything.
-pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, clock: &str, now: Instant) {
+pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, page: &Page, clock: &str, now: Instant) {
     let area = frame.area();
     let [head, body, foot] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
@@ -40,8 +41,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, clock: &str, now: Insta
         draw_card(frame, Rect { y, height: rows + 1, ..body }.intersection(body), card, now);
         y += rows + 1 + gap;
     }
-    let keys = " q or Ctrl-C ends   simulated meters on pseudo-terminals, read by the daemon";
-    frame.render_widget(Paragraph::new(keys).style(DIM), foot);
+    let foot_line = Line::from(vec![
+        Span::styled(" q or Ctrl-C ends   in a browser: ", DIM),
+        Span::styled(page.to_string(), CODE),
+        Span::styled("   simulated meters, read by the daemon", DIM),
+    ]);
+    frame.render_widget(Paragraph::new(foot_line), foot);
 }
 
 /// Shares the lines out: how many registers' lines each meter gets below its head, and the lines between two meters.
@@ -223,7 +228,7 @@ mod tests {
 
     fn text(width: u16, height: u16, board: &Board) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| draw(frame, board, "12:04:05", Instant::now())).unwrap();
+        terminal.draw(|frame| draw(frame, board, &Page::Off, "12:04:05", Instant::now())).unwrap();
         terminal.backend().to_string()
     }
 

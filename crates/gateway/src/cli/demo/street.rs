@@ -169,6 +169,7 @@ impl Meters {
             state_directory: None,
             store: StoreConfig::default(),
             price: PriceSetup::default(),
+            web: None,
             meters,
             sinks: Vec::new(),
             sources: Vec::new(),

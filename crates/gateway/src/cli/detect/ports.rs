@@ -159,6 +159,7 @@ async fn listen(places: &[Place], wait: Duration) -> Result<Vec<Found>, Failure>
         state_directory: None,
         store: StoreConfig::default(),
         price: PriceSetup::default(),
+        web: None,
         meters,
         sinks: Vec::new(),
         sources: Vec::new(),

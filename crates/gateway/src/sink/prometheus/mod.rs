@@ -9,7 +9,7 @@ mod page;
 use super::news::News;
 use super::sample::Trouble;
 use crate::config::PrometheusSetup;
-use crate::net::listen::Bounded;
+use crate::net::listen::{Bounded, Limits};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -97,7 +97,7 @@ async fn serve(listener: TcpListener, page: Arc<Page>, stopped: oneshot::Receive
         }
     };
     let routes = Router::new().route("/metrics", get(metrics)).route("/", get(|| async { "see /metrics\n" }));
-    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?);
+    let listener = Bounded::new(tokio::net::TcpListener::from_std(listener)?, Limits::FEW);
     let until = async {
         // Sent or dropped, both mean the end.
         let _ = stopped.await;
