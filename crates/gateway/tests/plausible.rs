@@ -13,11 +13,12 @@ use metergate_gateway::update::TelegramBuf;
 use metergate_meter::sml::Sml;
 use metergate_meter::verdict::{Verdict, Watch};
 use metergate_meter::{Conversation, Event, Flags, Settings};
-use metergate_reading::{ClockStatus, Instant, Number, RegisterId, Trust, Unit};
+use metergate_reading::{ClockStatus, Instant, Number, RegisterId, Trust, Unit, ValueBuf};
+use metergate_simulator::Random;
 use metergate_wire::sml::{self, Crc, Entry, GetListResponse, Head, message, transport};
 use metergate_wire::{Full, Writer};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -418,6 +419,68 @@ fn another_scaler_is_believed_when_the_value_goes_on_and_told_once() {
     assert_eq!(reasons(&broken), [("1-0:1.8.0*255".to_owned(), HeldReason::ScalerChanged)]);
     let huge = house.hear(&said(4).with("1-0:1.8.0", 43_354_012, 0, Unit::WattHour));
     assert_eq!(reasons(&huge), [("1-0:1.8.0*255".to_owned(), HeldReason::ScalerChanged)]);
+}
+
+#[test]
+fn cubic_metres_and_litres_are_one_volume_in_the_unit_that_was_there_first() {
+    let mut house = House::new();
+    let gas = |at_s, mantissa, exponent, unit| said(at_s).with("7-0:3.0.0", mantissa, exponent, unit);
+    house.hear(&gas(0, 1_234_567, -3, Unit::CubicMetre));
+    let litres = house.hear(&gas(60, 1_234_568, 0, Unit::Litre));
+    assert_eq!((codes(&litres), litres.held.len()), (vec![EventCode::ScalerChanged], 0));
+    let row = litres.row.unwrap();
+    assert_eq!(row.shape.0[0].unit, Some(Unit::CubicMetre));
+    assert_eq!(number(&row, "7-0:3.0.0").as_deref(), Some("1234.568"));
+    let fell = house.hear(&gas(120, 1_234_567, 0, Unit::Litre));
+    assert_eq!(
+        (fell.held[0].reason, fell.held[0].detail.as_str()),
+        (HeldReason::RolledBack, "1234.567 m3 after 1234.568 m3")
+    );
+    house.restart();
+    assert_eq!(house.hear(&gas(180, 1_234_570, 0, Unit::Litre)).held, []);
+    let late = house.hear(&gas(150, 1_234_569, 0, Unit::Litre).recorded());
+    assert_eq!(number(late.row.as_ref().unwrap(), "7-0:3.0.0").as_deref(), Some("1234.569"));
+    assert_eq!(house.totals("7-0:3.0.0"), ["1234.567", "1234.568", "1234.570", "1234.569"]);
+    // Another medium of the same register is another unit all the same.
+    let energy = house.hear(&gas(240, 2_000_000, 0, Unit::WattHour));
+    assert_eq!(energy.held[0].reason, HeldReason::UnitChanged);
+}
+
+#[test]
+fn decimals_of_floats_that_come_and_go_make_no_new_list_of_registers_each_time() {
+    let mut house = House::new();
+    let codes = ["1-0:32.7.0", "1-0:52.7.0", "1-0:72.7.0", "1-0:31.7.0", "1-0:51.7.0", "1-0:71.7.0"];
+    let mut sent = BTreeSet::new();
+    let mut random = Random::new(1);
+    for n in 0..1000i64 {
+        let mut telegram = said(n);
+        let mut exponents = Vec::new();
+        for code in codes {
+            // Up to thousandths without the zeros at their end, as the shortest decimal of a float has them.
+            let step = [1, 10, 100, 1000][usize::try_from(random.below(4)).unwrap()];
+            let (mut mantissa, mut exponent) =
+                (230_000 + random.below(1000).cast_signed() / step * step, -3i8);
+            while mantissa % 10 == 0 {
+                (mantissa, exponent) = (mantissa / 10, exponent + 1);
+            }
+            telegram = telegram.with(code, mantissa, exponent, Unit::Volt);
+            let register = telegram.registers.last_mut().unwrap();
+            register.value = ValueBuf::Float(Number::new(mantissa, exponent));
+            exponents.push(exponent);
+        }
+        sent.insert(exponents);
+        let row = house.hear(&telegram).row.unwrap();
+        for (register, (_, number)) in telegram.registers.iter().zip(row.numbers()) {
+            assert!(number.same_value(register.number().unwrap()), "nothing is lost");
+        }
+    }
+    let shapes: BTreeSet<Vec<i16>> =
+        house.rows.iter().map(|row| row.shape.0.iter().map(|column| column.exponent).collect()).collect();
+    println!("{} lists as sent, {} as kept", sent.len(), shapes.len());
+    assert!(sent.len() > 200, "{}", sent.len());
+    // Each of six registers gets a place more at most three times.
+    assert!(shapes.len() <= 1 + 6 * 3, "{}", shapes.len());
+    assert!(house.rows[500..].windows(2).all(|pair| pair[0].shape == pair[1].shape));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use core::str::FromStr;
 /// The name of a register among all registers of its meter, the same from telegram to telegram.
 ///
 /// Written `1-0:1.8.0*255` where there is an OBIS code, else by what the telegram calls it: `kmp:60`, `position:19`,
-/// `text:C.1.0`. A telegram that holds one name several times counts them: `0-1:24.2.1*255#2` is the second.
+/// `text:C.1.0`. A telegram that holds one name several times counts them: `0-1:24.2.1*255#2` is the second. The first
+/// is counted too where its name looks as if it were counted: `text:a#2#1` is the first that is called `a#2`.
 ///
 /// ```
 /// use metergate_reading::RegisterId;
@@ -96,8 +97,15 @@ impl fmt::Display for RegisterId {
             Name::Position(position) => write!(f, "position:{position}")?,
             Name::Text(text) => write!(f, "text:{text}")?,
         }
-        if self.nth > 1 { write!(f, "#{}", self.nth) } else { Ok(()) }
+        let looks_counted = matches!(&self.name, Name::Text(text) if counted(text).is_some());
+        if self.nth > 1 || looks_counted { write!(f, "#{}", self.nth) } else { Ok(()) }
     }
+}
+
+/// A name and which of that name, where a text ends with `#` and a number from 1 on.
+fn counted(text: &str) -> Option<(&str, u16)> {
+    let (name, digits) = text.rsplit_once('#')?;
+    digits.parse().ok().filter(|&nth| nth >= 1).map(|nth| (name, nth))
 }
 
 /// A text is no name of a register.
@@ -117,14 +125,7 @@ impl FromStr for RegisterId {
 
     fn from_str(text: &str) -> Result<Self, ParseRegisterIdError> {
         let wrong = |_| ParseRegisterIdError;
-        // A text may hold `#` itself; only a number of 2 or more after the last one counts.
-        let (name, nth) = match text.rsplit_once('#') {
-            Some((name, digits)) => match digits.parse::<u16>() {
-                Ok(nth) if nth > 1 => (name, nth),
-                _ => (text, 1),
-            },
-            None => (text, 1),
-        };
+        let (name, nth) = counted(text).unwrap_or((text, 1));
         let name = if let Some(number) = name.strip_prefix("kmp:") {
             Name::Kmp(number.parse().map_err(wrong)?)
         } else if let Some(position) = name.strip_prefix("position:") {
@@ -151,6 +152,21 @@ mod tests {
             assert_eq!(text.parse::<RegisterId>().unwrap().to_string(), text);
         }
         assert_eq!("1-0:1.8.0".parse::<RegisterId>().unwrap().to_string(), "1-0:1.8.0*255");
+    }
+
+    #[test]
+    fn an_address_that_looks_like_a_count_is_not_taken_for_one() {
+        let of = |text: &str| RegisterId { name: Name::Text(text.into()), nth: 1 };
+        for text in
+            ["a#2", "a#1", "a#2#3", "#2", "#", "a#", "a#b", "a#02", "a#+3", "a#0", "a#70000", "", "##9"]
+        {
+            for nth in [1, 2, 300] {
+                let id = of(text).nth(nth);
+                assert_eq!(id.to_string().parse(), Ok(id.clone()), "{id}");
+            }
+        }
+        assert_eq!(of("a#2").to_string(), "text:a#2#1");
+        assert_ne!(of("a#2").to_string(), of("a").nth(2).to_string());
     }
 
     #[test]

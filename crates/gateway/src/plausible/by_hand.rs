@@ -1,6 +1,7 @@
 //! Numbers in quarantine that a person believes.
 use super::finding::{Point, said};
 use super::instant::Moment;
+use super::numbers::Entry;
 use super::settle::Change;
 use super::telling::once;
 use super::{EpochCause, Gate, Held, Judged, exact, is_counter};
@@ -84,14 +85,21 @@ impl Gate {
         let mut beside: Option<Beside> = None;
         for one in telegram {
             let believed = self.registers.get(&one.register).and_then(|register| register.believed);
+            let mut one = Held::clone(one);
+            if let Some(point) = believed {
+                let id = one.register.clone();
+                let mut entry = Entry { id, unit: one.unit, number: one.number, float: false };
+                entry.like(point.number, point.unit);
+                (one.number, one.unit) = (entry.number, entry.unit);
+            }
             if believed.is_some_and(|point| point.when.at.unix_ms >= at.unix_ms) {
                 let (before, after) = beside.get_or_insert_with(|| neighbours(at.unix_ms));
-                fits(one, before.as_ref(), after.as_ref())?;
+                fits(&one, before.as_ref(), after.as_ref())?;
                 flags = flags.with(RowFlags::LATE);
             } else {
-                self.stand(one, out)?;
+                self.stand(&one, out)?;
             }
-            numbers.push((one.register.clone(), one.unit, one.number));
+            numbers.push((one.register, one.unit, one.number));
         }
         out.released.extend(self.shapes.row(&self.meter, &numbers, at, None, flags));
         Ok(())

@@ -295,7 +295,7 @@ impl Gate {
                     .numbers
                     .iter()
                     .zip(&told.entries)
-                    .all(|((id, number), entry)| *id == entry.id && *number == entry.number)
+                    .all(|((id, number), entry)| *id == entry.id && number.same_value(entry.number))
         };
         if !told.entries.is_empty() && self.last.as_ref().is_some_and(same) {
             return true;
@@ -346,7 +346,14 @@ impl Gate {
     }
 
     /// Parts what is believed from what is not.
-    pub(super) fn sift(&mut self, told: Told, source: Source, out: &mut Judged) {
+    pub(super) fn sift(&mut self, mut told: Told, source: Source, out: &mut Judged) {
+        let mut came_in = Vec::with_capacity(told.entries.len());
+        for entry in &mut told.entries {
+            let believed = self.registers.get(&entry.id).and_then(|register| register.believed);
+            let carried = || self.carried.get(&entry.id).copied();
+            let before = believed.map(|point| (point.unit, point.number)).or_else(carried);
+            came_in.push(before.and_then(|(unit, number)| entry.like(number, unit)));
+        }
         let mut findings: Vec<_> = told.entries.iter().map(|entry| self.finding(entry, told.when)).collect();
         spread(&told.entries, &mut findings);
         self.doubt(&told, &findings, out);
@@ -356,10 +363,10 @@ impl Gate {
             }
         }
         let (mut believed, mut flags) = (Vec::with_capacity(told.entries.len()), told.flags);
-        for (entry, finding) in told.entries.iter().zip(findings) {
+        for ((entry, finding), came_in) in told.entries.iter().zip(findings).zip(came_in) {
             match finding {
                 None => {
-                    self.believe(entry, &told, out);
+                    self.believe(entry, came_in, &told, out);
                     believed.push((entry.id.clone(), entry.unit, entry.number));
                 }
                 Some(finding) => {
@@ -406,14 +413,21 @@ impl Gate {
     }
 
     /// Takes a number for the truth.
-    fn believe(&mut self, entry: &Entry, told: &Told, out: &mut Judged) {
+    fn believe(&mut self, entry: &Entry, came_in: Option<Unit>, told: &Told, out: &mut Judged) {
         self.anchor(&entry.id, entry.unit, entry.number, out);
         let counts = entry.id.obis().is_some_and(|code| is_counter(code, entry.unit));
         let register = self.register(&entry.id);
         let rescaled = register.believed.filter(|point| point.number.exponent() != entry.number.exponent());
         register.believed = Some(Point { number: entry.number, unit: entry.unit, when: told.when });
         register.doubt.clear();
-        if let Some(before) = rescaled.filter(|_| counts && !entry.float && !register.rescaled) {
+        if !counts || register.rescaled {
+            return;
+        }
+        if let (Some(came_in), Some(unit)) = (came_in, entry.unit) {
+            register.rescaled = true;
+            let detail = format!("{}: in {came_in} after {unit}, the value goes on", entry.id);
+            out.events.push(once(EventCode::ScalerChanged, &self.meter, told.when.at, detail));
+        } else if let Some(before) = rescaled.filter(|_| !entry.float) {
             register.rescaled = true;
             let exponents = (entry.number.exponent(), before.number.exponent());
             let detail =

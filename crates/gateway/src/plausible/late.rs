@@ -14,7 +14,7 @@ impl Gate {
     /// What it says changes nothing for the telegrams to come, and it does not leave quarantine by lasting.
     pub(super) fn merge(
         &mut self,
-        told: Told,
+        mut told: Told,
         meter: Option<&MeterId>,
         neighbours: (Option<Row>, Option<Row>),
         out: &mut Judged,
@@ -29,6 +29,13 @@ impl Gate {
         let until_ms = self.epochs.get(present + 1).map_or(i64::MAX, |epoch| epoch.from_ms);
         let within = |row: &Row| (from_ms..until_ms).contains(&row.at.unix_ms);
         let (before, after) = (neighbours.0.filter(within), neighbours.1.filter(within));
+        for entry in &mut told.entries {
+            let mut beside = [&before, &after].into_iter().flatten();
+            let there = beside.find_map(|row| row.numbers().find(|(column, _)| column.id == entry.id));
+            if let Some((column, number)) = there {
+                entry.like(number, column.unit);
+            }
+        }
         if [&before, &after].into_iter().flatten().any(|row| says_the_same(row, &told)) {
             out.duplicate = true;
             let event = self.telling.often(EventCode::Duplicate, &self.meter, at, || {

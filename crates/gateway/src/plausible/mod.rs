@@ -8,7 +8,7 @@
 //! |---|---|
 //! | a counter lower than before | held, [`HeldReason::RolledBack`]; if it is a total (`x.8.0`), all counters of the telegram |
 //! | more than `max_power` on the average, or at this moment | held, [`HeldReason::ImpossiblePower`] |
-//! | another unit | held, [`HeldReason::UnitChanged`] |
+//! | another unit | held, [`HeldReason::UnitChanged`]; m3 and l are one, in the unit that was there first |
 //! | another scaler, and the value does not go on | held, [`HeldReason::ScalerChanged`]; if it goes on, believed and told once |
 //! | another meter's name, once or twice in a row | all its numbers held, [`HeldReason::ForeignMeter`] |
 //! | another meter's name three times in a row | a new [`Epoch`], what was held is released, totals go on |

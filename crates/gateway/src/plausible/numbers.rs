@@ -17,6 +17,36 @@ pub(super) struct Entry {
     pub float: bool,
 }
 
+impl Entry {
+    /// The same value as the one `before` it was written: of the two units of a volume or a flow in the one that the
+    /// register had, and the decimal of a binary float with no fewer places, so that a register keeps one column.
+    ///
+    /// Nothing is rounded: what does not fit so stays as it is. Returns the unit in which it came, if it is another now.
+    pub(super) fn like(&mut self, before: Number, unit: Option<Unit>) -> Option<Unit> {
+        let mut came_in = None;
+        use Unit::{CubicMetre, CubicMetrePerHour, Litre, LitrePerHour};
+        let power = match (self.unit, unit) {
+            (Some(Litre), Some(CubicMetre)) | (Some(LitrePerHour), Some(CubicMetrePerHour)) => -3,
+            (Some(CubicMetre), Some(Litre)) | (Some(CubicMetrePerHour), Some(LitrePerHour)) => 3,
+            _ => 0,
+        };
+        if power != 0
+            && let Some(number) = self.number.scaled(power)
+        {
+            came_in = self.unit;
+            (self.number, self.unit) = (number, unit);
+        }
+        let exponent = before.exponent().min(self.number.exponent());
+        if self.float
+            && let Some(mantissa) = self.number.at_exponent(exponent)
+            && let Some(number) = Number::with_exponent(mantissa, exponent)
+        {
+            self.number = number;
+        }
+        came_in
+    }
+}
+
 /// The registers of a reading with their names; a name that comes again is counted.
 pub(super) fn named(reading: &Reading) -> impl Iterator<Item = (RegisterId, &RegisterBuf)> {
     let mut counts: HashMap<RegisterId, u16> = HashMap::with_capacity(reading.registers.len());
