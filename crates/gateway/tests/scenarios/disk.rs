@@ -1,4 +1,4 @@
-//! Disks that are full or read-only under the running daemon, in a mount of its own.
+//! Disks that are full, read-only or hang under the running daemon, and power that fails.
 use crate::daemon::{
     DEADLINE, Daemon, Place, counter, is_untraceable, telegram, text, wait_for, wait_within, with_clock,
 };
@@ -380,4 +380,61 @@ fn row_43_a_small_file_system_under_the_daemon_never_gets_full() {
         assert!(free.f_bavail * free.f_frsize >= 6 << 20);
         println!("{} of {count} rows and {left:?} are left in {} B", report.meters[0].rows, report.bytes);
     });
+}
+
+#[test]
+fn a_power_cut_costs_detail_that_nobody_had_seen_and_no_quarter_hour() {
+    let place = Place::new("", "");
+    // A commit takes along what waits, so there is one with each quarter hour; the next would be due much later.
+    let configuration = place.path("metergate.toml");
+    let text = std::fs::read_to_string(&configuration).unwrap();
+    std::fs::write(configuration, text.replace("\"1 s\"", "\"900 s\"")).unwrap();
+    let mut random = Random::new(12);
+    let mut minutes: Vec<i64> = Vec::new();
+    let kept = |place: &Place| -> Vec<i64> {
+        let rows = place.reader().rows_after(0, 100_000).unwrap();
+        rows.into_iter().map(|row| (row.at.unix_ms / 1000 - START_S) / 60).collect()
+    };
+    let marks = |place: &Place| -> Vec<i64> {
+        measured(place, UseCase::Taf7LoadProfile).iter().map(|one| one.mark.unix_s()).collect()
+    };
+    let (mut next, mut lost) = (0, 0);
+    for _ in 0..8 {
+        let mut daemon = place.start();
+        wait_for("daemon", || !place.status().is_null());
+        let mut say = |minutes: std::ops::Range<i64>| {
+            minutes.for_each(|minute| daemon.say(&counter(START_S + minute * 60, "M1", 1000 + minute)));
+        };
+        let first = next;
+        next += 20 + random.below(20).cast_signed();
+        say(first..next);
+        let quarter = (next - 1) / 15;
+        let last_mark = START_S + quarter * 900;
+        wait_for("last quarter hour", || marks(&place).last() == Some(&last_mark));
+        // Some more of the same quarter hour.
+        let until = random.below(((quarter + 1) * 15 - next).unsigned_abs() + 1).cast_signed() + next;
+        say(next..until);
+        next = until;
+        minutes.extend(first..next);
+        std::thread::sleep(std::time::Duration::from_millis(random.below(50)));
+        let (seen, marks_seen) = (kept(&place), marks(&place));
+        daemon.kill();
+        // What is in memory goes with the power.
+        std::fs::remove_dir_all(place.path("run")).unwrap();
+        let left = kept(&place);
+        assert!(left.starts_with(&seen), "{seen:?}, then {left:?}");
+        assert!(minutes.starts_with(&left), "of {minutes:?} there is {left:?}");
+        assert_eq!(marks(&place), marks_seen);
+        assert!(marks_seen.iter().copied().eq((START_S..=last_mark).step_by(900)));
+        lost += minutes.len() - left.len();
+        // Less than a quarter hour is lost, and nobody can say it again.
+        assert!(minutes.len() - left.len() < 15);
+        minutes = left;
+    }
+    println!("{} rows, {lost} lost", minutes.len());
+    let daemon = place.start();
+    wait_for("daemon", || !place.status().is_null());
+    daemon.stop();
+    assert_eq!(kept(&place), minutes);
+    assert!(metergate_gateway::store::check(&place.path("state/metergate.db")).unwrap().is_sound());
 }

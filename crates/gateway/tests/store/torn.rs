@@ -3,7 +3,7 @@ use crate::place::{Place, SOON, all_rows, event, measured, nth, wait_for};
 use metergate_gateway::store::{Store, StoreSetup, UseCase};
 use metergate_simulator::Random;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,32 +20,67 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", path.display()))
 }
 
-/// What marks the life of a log: it begins anew with other salts. And how many of its frames a checkpoint has put into
-/// the database, or begun to.
-fn life(path: &Path) -> Option<(Vec<u8>, u64)> {
-    let wal = fs::read(beside(path, "-wal")).ok()?;
-    let shm = fs::read(beside(path, "-shm")).ok()?;
-    let backfilled = u32::from_ne_bytes(shm.get(128..132)?.try_into().ok()?);
-    Some((wal.get(..32)?.to_vec(), backfilled.into()))
+/// The log at an instant, as its index in shared memory tells it.
+struct Log {
+    /// What marks its life: it begins anew with other salts.
+    life: Vec<u8>,
+    /// Its length up to the last commit, which is on the disk.
+    committed: u64,
+    /// Its length up to the last frame that a checkpoint has put into the database, or begun to.
+    backfilled: u64,
 }
 
-/// A copy that a power cut could have left: the database first, so that every page of it that a checkpoint was
-/// writing meanwhile is still in the log; `None` when the log began anew meanwhile, which no single instant shows.
-fn copy_of(place: &Place) -> Option<(Place, u64)> {
+impl Log {
+    fn of(path: &Path) -> Option<Self> {
+        let mut life = vec![0; 32];
+        fs::File::open(beside(path, "-wal")).ok()?.read_exact(&mut life).ok()?;
+        let shm = fs::read(beside(path, "-shm")).ok()?;
+        let frames = |at: usize| {
+            let count = u32::from_ne_bytes(shm.get(at..at + 4)?.try_into().ok()?);
+            Some(WAL_HEADER + u64::from(count) * FRAME)
+        };
+        Some(Self { life, committed: frames(16)?, backfilled: frames(128)? })
+    }
+}
+
+/// A copy of database and log that a power cut could have left.
+struct Copy {
+    place: Place,
+    /// The length of the log that is on the disk for certain: what was committed before the copy began, and what a
+    /// checkpoint relies on.
+    certain: u64,
+    len: u64,
+    amid_checkpoint: bool,
+}
+
+/// The database first, so that every page of it that a checkpoint was writing meanwhile is still in the log; `None`
+/// when the log began anew meanwhile, which no single instant shows. A checkpoint that is asked for runs beside it.
+fn copy_of(place: &Place, checkpoint: bool) -> Option<Copy> {
     let copy = Place::new();
     // Whoever reads keeps the log from beginning anew, but not from being written into the database.
     let reader = rusqlite::Connection::open(place.path()).ok()?;
     reader.execute_batch("BEGIN; SELECT count(*) FROM meter;").ok()?;
-    let (before, _) = life(&place.path())?;
-    fs::copy(place.path(), copy.path()).ok()?;
-    let (after, backfilled) = life(&place.path())?;
+    let before = Log::of(&place.path())?;
+    std::thread::scope(|scope| {
+        if checkpoint {
+            scope.spawn(|| {
+                let other = rusqlite::Connection::open(place.path()).unwrap();
+                // Busy when the writer makes one itself.
+                let _ = other.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            });
+        }
+        fs::copy(place.path(), copy.path()).ok()
+    })?;
+    let after = Log::of(&place.path())?;
     let len = fs::copy(beside(&place.path(), "-wal"), beside(&copy.path(), "-wal")).ok()?;
-    let (last, _) = life(&place.path())?;
-    let whole = WAL_HEADER + backfilled * FRAME;
-    (before == after && after == last && len >= whole).then_some((copy, whole))
+    let last = Log::of(&place.path())?;
+    let certain = before.committed.max(after.backfilled);
+    let amid_checkpoint = after.backfilled > WAL_HEADER;
+    let is_one = before.life == after.life && after.life == last.life && len >= certain;
+    is_one.then_some(Copy { place: copy, certain, len, amid_checkpoint })
 }
 
-/// What is in a copy: everything up to somewhere, once.
+/// What is in a copy: everything up to somewhere, once, and of the quarter hours each mark.
 fn read_copy(copy: &Place) -> (u64, u64) {
     let setup = StoreSetup { spool: None, ..copy.setup() };
     let (store, recovered) = Store::open(&setup).unwrap();
@@ -53,8 +88,10 @@ fn read_copy(copy: &Place) -> (u64, u64) {
     let rows: Vec<u64> = all_rows(&store).iter().map(|row| row.seq).collect();
     assert_eq!(rows, (1..=rows.len() as u64).collect::<Vec<_>>());
     let mut reader = store.reader();
-    let measured: Vec<u64> = reader.measured_after(0, 1_000_000).unwrap().iter().map(|one| one.seq).collect();
-    assert_eq!(measured, (1..=measured.len() as u64).collect::<Vec<_>>());
+    let measured = reader.measured_after(0, 1_000_000).unwrap();
+    let measured: Vec<(u64, i64)> = measured.iter().map(|one| (one.seq, one.mark.unix_s())).collect();
+    let marks = (900..).step_by(900);
+    assert_eq!(measured, (1..).zip(marks).take(measured.len()).collect::<Vec<_>>());
     assert!(store.close(SOON));
     let report = metergate_gateway::store::check(&copy.path()).unwrap();
     assert!(report.is_sound(), "{:?}", report.problems);
@@ -101,24 +138,28 @@ fn copies_at_random_instants_have_every_committed_quarter_hour_once() {
             std::thread::sleep(Duration::from_millis(random.below(60)));
             // What is told as committed before the copy begins must be in it.
             let promised = *committed.borrow();
-            let Some((copy, least)) = copy_of(&place) else { continue };
-            checkpoints += usize::from(least > WAL_HEADER);
-            if random.below(2) == 0 {
-                let (rows, measured) = read_copy(&copy);
-                assert!(
-                    rows >= promised.rows && measured >= promised.measured,
-                    "{rows} {measured} {promised:?}"
-                );
-                whole += 1;
-            } else {
-                // A torn end: what was not on the disk yet may be there in part.
-                let wal = beside(&copy.path(), "-wal");
-                let len = fs::metadata(&wal).unwrap().len();
-                let cut = least + random.below(len - least + 1);
-                fs::OpenOptions::new().write(true).open(&wal).unwrap().set_len(cut).unwrap();
-                read_copy(&copy);
-                torn += 1;
+            let checkpoint = random.below(3) == 0;
+            let Some(copy) = copy_of(&place, checkpoint) else { continue };
+            checkpoints += usize::from(copy.amid_checkpoint);
+            let cut = copy.certain + random.below(copy.len - copy.certain + 1);
+            let wal = beside(&copy.place.path(), "-wal");
+            match random.below(3) {
+                0 => whole += 1,
+                // What was on its way to the disk arrived in part.
+                1 => {
+                    fs::OpenOptions::new().write(true).open(&wal).unwrap().set_len(cut).unwrap();
+                    torn += 1;
+                }
+                // Or something else stands where it should be.
+                _ => {
+                    let mut bytes = fs::read(&wal).unwrap();
+                    bytes[usize::try_from(cut).unwrap()..].fill(random.below(256).to_le_bytes()[0]);
+                    fs::write(&wal, bytes).unwrap();
+                    torn += 1;
+                }
             }
+            let (rows, measured) = read_copy(&copy.place);
+            assert!(rows >= promised.rows && measured >= promised.measured, "{rows} {measured} {promised:?}");
         }
     });
     println!("{whole} whole and {torn} torn copies, {checkpoints} of them amid a checkpoint or after one");
