@@ -114,6 +114,8 @@ pub(super) struct DateRequest {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) batch: Batch,
+    /// Asked for before the batch was taken, so that with it every row is there that they mean.
+    pub(super) dates: Vec<DateRequest>,
     /// Of the queue when it was taken; `None` when only cursors were.
     pub(super) generation: Option<u64>,
     spool_cut: u64,
@@ -463,7 +465,7 @@ impl Queue {
         self.cursors_due = None;
         if !self.closing && self.due.is_none_or(|due| due > now) && self.dates.is_empty() {
             let cursors = std::mem::take(&mut self.batch.cursors);
-            return Taken { batch: Batch { cursors, ..Batch::default() }, generation: None, spool_cut: 0 };
+            return Taken { batch: Batch { cursors, ..Batch::default() }, ..Taken::default() };
         }
         self.take_all()
     }
@@ -476,7 +478,7 @@ impl Queue {
         self.bytes_taken = std::mem::take(&mut self.bytes);
         let batch = std::mem::take(&mut self.batch);
         let spool_cut = self.spool.as_mut().map_or(0, Spool::cut);
-        Taken { batch, generation: Some(self.generation), spool_cut }
+        Taken { batch, dates: std::mem::take(&mut self.dates), generation: Some(self.generation), spool_cut }
     }
 
     /// Takes everything together with numbers for so many dated rows, which come after all rows that were appended.
@@ -491,10 +493,6 @@ impl Queue {
         if let Some(spool) = &mut self.spool {
             spool.begin_for(database);
         }
-    }
-
-    pub(super) fn take_dates(&mut self) -> Vec<DateRequest> {
-        std::mem::take(&mut self.dates)
     }
 
     /// What was taken is on the disk. Returns how long it failed before that, if it did.
@@ -524,6 +522,11 @@ impl Queue {
         self.failing.replace(error.to_owned()).is_none()
     }
 
+    /// Takes requests back that the disk did not let be answered, before all that came meanwhile.
+    pub(super) fn ask_again(&mut self, requests: impl IntoIterator<Item = DateRequest>) {
+        self.dates.splice(0..0, requests);
+    }
+
     /// Puts what was taken back before all that came meanwhile.
     pub(super) fn put_back(&mut self, taken: Taken) {
         let Batch { rows, undated, measured, events, changes, cursors } = taken.batch;
@@ -538,6 +541,7 @@ impl Queue {
         for (key, seq) in cursors {
             self.batch.cursors.entry(key).or_insert(seq);
         }
+        self.ask_again(taken.dates);
     }
 
     /// Numbers all that waits anew after these heads: the file was opened only now, and nobody has seen them yet.

@@ -11,6 +11,7 @@ use super::spool::Spool;
 use super::{Committed, Recovered, Row, RowFlags, Shared, StoreError, StoreSetup};
 use crate::event::{Event, EventCode};
 use crate::watch::Heartbeat;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -163,9 +164,17 @@ impl Writer {
             self.beat();
             self.shared.bytes.store(database::bytes(&self.shared.setup.path), Ordering::Relaxed);
         }
-        let requests = self.shared.queue().take_dates();
-        for request in requests {
-            self.date(request);
+        let mut requests = VecDeque::from(taken.dates);
+        while let Some(request) = requests.pop_front() {
+            match self.date(request) {
+                Ok(more) => requests.extend(more),
+                Err(request) => {
+                    // The disk takes nothing at present: all of them wait for it.
+                    requests.push_front(request);
+                    let mut queue = self.shared.queue();
+                    return queue.ask_again(requests);
+                }
+            }
             self.beat();
         }
     }
@@ -285,19 +294,22 @@ impl Writer {
         }
     }
 
-    /// Gives the rows of a boot their time and commits them.
-    fn date(&mut self, request: DateRequest) {
+    /// Gives the rows of a boot their time and commits them, with all that waits; returns the requests that did.
+    ///
+    /// # Errors
+    /// The request, when the disk did not take it.
+    fn date(&mut self, request: DateRequest) -> Result<Vec<DateRequest>, DateRequest> {
         let dated = match self.load_undated(&request) {
             Ok(dated) => dated,
             Err(error) => {
                 tracing::error!("readings without a time cannot be dated: {error}");
-                return;
+                return Ok(Vec::new());
             }
         };
         let Some((mut rows, up_to)) = dated else {
             // Nobody waits for the answer any more: that is theirs.
             let _ = request.reply.send(Vec::new());
-            return;
+            return Ok(Vec::new());
         };
         let (mut taken, first) = self.shared.queue().take_with_numbers(rows.len() as u64);
         for (row, seq) in rows.iter_mut().zip(first..) {
@@ -308,11 +320,11 @@ impl Writer {
         match self.try_commit(&mut taken, Some(&dated)) {
             Ok(()) => {
                 let _ = request.reply.send(dated.rows);
+                Ok(taken.dates)
             }
             Err(error) => {
                 self.failed(taken, &error);
-                let mut queue = self.shared.queue();
-                queue.date_rows(&request.boot, request.booted, request.reply);
+                Err(request)
             }
         }
     }

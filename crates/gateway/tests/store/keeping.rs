@@ -226,6 +226,24 @@ fn a_reading_without_a_time_is_dated_afterwards_and_not_shown_before() {
 }
 
 #[test]
+fn every_reading_that_came_before_the_request_is_dated_however_busy_the_writer_is() {
+    let place = Place::new();
+    let (store, _) = place.open();
+    let booted = Instant { unix_ms: NOON_MS, trust: Trust::HostSynchronised };
+    let undated = |ms| Row { at: Instant { unix_ms: ms, trust: Trust::None }, ..row("house", 0, [ms, 0]) };
+    for n in 0..100 {
+        store.append(undated(2 * n));
+        // The writer begins with the one before; the next comes while it writes, or just before, or after.
+        drop(store.flush());
+        std::thread::yield_now();
+        store.append(undated(2 * n + 1));
+        let dated = store.date_rows("boot-1", booted).blocking_recv().unwrap();
+        let dated: Vec<i64> = dated.iter().map(|row| row.at.unix_ms - NOON_MS).collect();
+        assert_eq!(dated, [2 * n, 2 * n + 1]);
+    }
+}
+
+#[test]
 fn a_damaged_file_is_moved_aside_and_meters_are_read_on() {
     for damage in [Damage::Header, Damage::Page, Damage::Text] {
         let place = Place::new();
