@@ -1,4 +1,5 @@
 //! How the gateway is doing: one small file for people and scripts, and a log that says each thing once.
+use crate::clock::Clock;
 use crate::sink::SinkStatus;
 use crate::store::StoreHealth;
 use crate::update::{Update, What};
@@ -8,7 +9,9 @@ use metergate_meter::{Code, Protocol};
 use metergate_reading::{Instant, Trust};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Name of the file in the runtime directory, else in the state directory.
 pub const FILE_NAME: &str = "status.json";
@@ -19,8 +22,41 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// A verdict that stays bad is logged again after this.
 const REMIND_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
+/// The newest state of everything, for who shows it; the clock goes on between two states.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    clock: Clock,
+    newest: watch::Receiver<Arc<Status>>,
+}
+
+impl Shown {
+    /// Shows what is sent from now on.
+    #[must_use]
+    pub const fn new(clock: Clock, newest: watch::Receiver<Arc<Status>>) -> Self {
+        Self { clock, newest }
+    }
+
+    /// The state a second ago at most.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.newest.borrow())
+    }
+
+    /// Time since the start.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.clock.now()
+    }
+
+    /// The time of day.
+    #[must_use]
+    pub fn time_of_day(&self) -> Instant {
+        self.clock.time_of_day()
+    }
+}
+
 /// The state of all meters and sinks.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Status {
     version: &'static str,
     #[serde(serialize_with = "time_of_day")]
@@ -62,7 +98,7 @@ impl From<StoreHealth> for StoreStatus {
 }
 
 /// The state of one meter.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct MeterStatus {
     /// Code of the verdict.
     pub verdict: &'static str,
@@ -190,6 +226,18 @@ impl Status {
 }
 
 impl MeterStatus {
+    /// When the last telegram came.
+    #[must_use]
+    pub const fn last_telegram(&self) -> Option<Instant> {
+        self.last_telegram
+    }
+
+    /// Requests that stayed without an answer, after all repetitions.
+    #[must_use]
+    pub const fn unanswered(&self) -> u64 {
+        self.unanswered
+    }
+
     fn new(port: String) -> Self {
         let verdict = Verdict::Waiting;
         Self {
@@ -215,7 +263,7 @@ impl MeterStatus {
 }
 
 /// Logs the verdicts of one meter: each change once, a flapping one rarely, a bad one again every half an hour.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Announcer {
     /// Code of the verdict that was logged, and when.
     logged: Option<(&'static str, Duration)>,

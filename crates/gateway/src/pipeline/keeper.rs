@@ -6,7 +6,7 @@ use crate::counters::{Counters, KeyId};
 use crate::found::{Findings, Found};
 use crate::reader::Known;
 use crate::sink::RunningSink;
-use crate::status::{self, Status};
+use crate::status::{self, Shown, Status};
 use crate::store::StoreHealth;
 use crate::update::{Update, What};
 use crate::watch::{Beginning, Resources};
@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The status file is written this often without a change: into memory, or onto a card.
@@ -28,6 +29,8 @@ const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Keeper {
     status: Status,
+    /// The same for sinks that show it.
+    shown: watch::Sender<Arc<Status>>,
     status_path: Option<PathBuf>,
     interval: Duration,
     written_at: Option<Duration>,
@@ -62,8 +65,10 @@ impl Keeper {
             .meters
             .iter()
             .filter_map(|meter| Some((Arc::from(meter.name.as_str()), KeyId::of(meter.key.as_ref()?)?)));
+        let status = Status::new(gateway.meters.iter().map(|m| (m.name.as_str(), m.port.place.to_string())));
         Ok(Self {
-            status: Status::new(gateway.meters.iter().map(|m| (m.name.as_str(), m.port.place.to_string()))),
+            shown: watch::Sender::new(Arc::new(status.clone())),
+            status,
             status_path,
             interval,
             written_at: None,
@@ -79,6 +84,11 @@ impl Keeper {
     /// Takes note of why the gateway was started.
     pub(super) fn began(&mut self, beginning: Beginning) {
         self.status.run = Some(beginning);
+    }
+
+    /// The newest state, for who shows it.
+    pub(super) fn shown(&self, clock: Clock) -> Shown {
+        Shown::new(clock, self.shown.subscribe())
     }
 
     /// The state of meters, sinks and store.
@@ -118,13 +128,16 @@ impl Keeper {
     pub(super) fn save(&mut self, sinks: &[RunningSink], store: StoreHealth, clock: Clock, last: bool) {
         let now = clock.now();
         self.status.remind(now, last);
+        self.status.store = store.into();
+        self.status.sinks = sinks.iter().map(|sink| (sink.name().to_owned(), sink.status())).collect();
+        if self.shown.receiver_count() > 0 {
+            self.shown.send_replace(Arc::new(self.status.clone()));
+        }
         if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) && !last {
             return;
         }
         let mut files = Vec::new();
         let due = self.written_at.is_none_or(|at| now.saturating_sub(at) >= self.interval);
-        self.status.store = store.into();
-        self.status.sinks = sinks.iter().map(|sink| (sink.name().to_owned(), sink.status())).collect();
         if let Some(path) = &self.status_path
             && (self.changed || due || last)
             && let Ok(text) = {

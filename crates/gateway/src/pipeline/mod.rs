@@ -93,7 +93,9 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
     let books = Books::open(&gateway, &mut reader, now);
     let names = gateway.meters.iter().map(|meter| &meter.name).chain(gateway.sources.iter().map(|s| &s.name));
     let names: Vec<&str> = names.map(String::as_str).collect();
-    let sinks = gateway.sinks.iter().map(|setup| RunningSink::start(setup, &names, &store, &heartbeats));
+    let shown = keeper.shown(clock);
+    let sinks =
+        gateway.sinks.iter().map(|setup| RunningSink::start(setup, &names, &store, &heartbeats, &shown));
     let sinks: Vec<RunningSink> = sinks.collect::<io::Result<_>>()?;
 
     // Taken before anything is read: a port that is not free is told at the start.

@@ -21,6 +21,8 @@ pub struct SinkStatus {
     pub refused: u64,
     /// Entries that were gone from the store before the sink could deliver them.
     pub missed: u64,
+    /// How often it has begun to fail.
+    pub failures: u64,
     /// Why it cannot deliver at present.
     pub error: Option<String>,
     /// How far it came: name resolution, connection, encryption, login or delivery.
@@ -95,6 +97,7 @@ impl Health {
     pub(super) fn note(&self, trouble: Option<&Trouble>) -> bool {
         let mut status = self.lock();
         let changed = status.error.is_some() != trouble.is_some();
+        status.failures = status.failures.saturating_add(u64::from(changed && trouble.is_some()));
         status.error = trouble.map(|trouble| trouble.message.clone());
         status.failing_step =
             trouble.filter(|trouble| trouble.step != Step::Deliver).map(|trouble| trouble.step.text());

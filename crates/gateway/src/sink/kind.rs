@@ -14,6 +14,7 @@ use super::stdout::Stdout;
 use super::thingsboard::ThingsBoard;
 use super::volkszaehler::Volkszaehler;
 use crate::config::{SinkKind, Stream};
+use crate::status::Shown;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,11 +37,12 @@ pub(super) enum Sink {
 }
 
 impl Sink {
-    /// The sink as configured; it has connected to nobody yet. `meters` are those it gets.
+    /// The sink as configured; it has connected to nobody yet. `meters` are those it gets, `shown` is how the
+    /// gateway is doing.
     ///
     /// # Errors
     /// When the system has nothing left for it, or its files (certificates, templates) cannot be read.
-    pub(super) fn new(kind: &SinkKind, meters: &[Arc<str>]) -> io::Result<Self> {
+    pub(super) fn new(kind: &SinkKind, meters: &[Arc<str>], shown: &Shown) -> io::Result<Self> {
         Ok(match kind {
             SinkKind::Stdout { format } => Self::Stdout(Stdout::new(*format)?),
             SinkKind::Csv(setup) => {
@@ -51,7 +53,9 @@ impl Sink {
             SinkKind::Http(setup) => Self::Http(Box::new(Http::new(setup, meters)?)),
             SinkKind::Graphite(setup) => Self::Graphite(Box::new(Graphite::new(setup, meters)?)),
             SinkKind::Influx(setup) => Self::Influx(Box::new(Influx::new(setup, meters)?)),
-            SinkKind::Prometheus(setup) => Self::Prometheus(Box::new(Prometheus::new(setup, meters)?)),
+            SinkKind::Prometheus(setup) => {
+                Self::Prometheus(Box::new(Prometheus::new(setup, meters, shown.clone())?))
+            }
             SinkKind::SmgwLite(setup) => Self::SmgwLite(Box::new(SmgwLite::new(setup)?)),
             SinkKind::Volkszaehler(setup) => Self::Volkszaehler(Box::new(Volkszaehler::new(setup, meters)?)),
             SinkKind::Loki(setup) => Self::Loki(Box::new(Loki::new(setup))),

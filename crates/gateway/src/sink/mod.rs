@@ -43,6 +43,7 @@ pub use sample::{Delivered, Entry, Point, Sample, Step, Trouble};
 pub(crate) use believed::Believed;
 
 use crate::config::{Selection, SinkSetup};
+use crate::status::Shown;
 use crate::store::{Committed, Store};
 use crate::update::{Update, What};
 use crate::watch::{Heartbeat, Heartbeats, Remedy};
@@ -78,7 +79,7 @@ pub struct RunningSink {
 }
 
 impl RunningSink {
-    /// Starts the sink's thread. `meters` are all meters of the gateway.
+    /// Starts the sink's thread. `meters` are all meters of the gateway, `shown` is how it is doing.
     ///
     /// # Errors
     /// When the sink cannot be made of its settings, or the system has no thread left.
@@ -87,6 +88,7 @@ impl RunningSink {
         meters: &[&str],
         store: &Store,
         heartbeats: &Heartbeats,
+        shown: &Shown,
     ) -> io::Result<Self> {
         let name: Arc<str> = setup.name.as_str().into();
         let wanted: Vec<Arc<str>> = meters
@@ -95,7 +97,7 @@ impl RunningSink {
             .map(|&meter| meter.into())
             .collect();
         let named = |error: io::Error| io::Error::new(error.kind(), format!("sink `{name}`: {error}"));
-        let sink = Sink::new(&setup.kind, &wanted).map_err(named)?;
+        let sink = Sink::new(&setup.kind, &wanted, shown).map_err(named)?;
         let streams = match setup.selection.streams.as_slice() {
             [] => sink.usual_streams(),
             chosen if sink.usual_streams().is_empty() => {

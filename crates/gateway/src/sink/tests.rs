@@ -109,7 +109,10 @@ impl Place {
         let kind = SinkKind::Csv(CsvSetup { free_min_mib: 0, ..CsvSetup::new(self.files()) });
         let setup = SinkSetup { name: "files".to_owned(), kind, selection };
         let heartbeats = Heartbeats::new(crate::clock::Clock::start());
-        RunningSink::start(&setup, &["haus"], &self.store, &heartbeats).unwrap()
+        let clock = crate::clock::Clock::start();
+        let (_, newest) = watch::channel(Arc::new(crate::status::Status::new(std::iter::empty())));
+        let shown = Shown::new(clock, newest);
+        RunningSink::start(&setup, &["haus"], &self.store, &heartbeats, &shown).unwrap()
     }
 
     /// The energies in the file, in its order.

@@ -33,6 +33,21 @@ pub enum StartReason {
     Unknown,
 }
 
+impl StartReason {
+    /// The stable name, as `status.json` has it.
+    #[must_use]
+    pub const fn text(&self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::CleanRestart => "clean_restart",
+            Self::Reboot => "reboot",
+            Self::Crash { .. } => "crash",
+            Self::PowerLoss => "power_loss",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// In the words of an event.
 impl std::fmt::Display for StartReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -2,14 +2,17 @@
 //!
 //! Only what is fresh is on it: a number that has not come for three of its usual intervals, or whose meter is not
 //! read any more, is left out, which the other side shows as a gap. A stale number would be shown as a live one.
+//! Beside the numbers stands how the gateway itself is doing, all that `status.json` says.
 mod family;
 mod live;
+mod own;
 mod page;
 
 use super::news::News;
 use super::sample::Trouble;
 use crate::config::PrometheusSetup;
 use crate::net::listen::{Bounded, Limits};
+use crate::status::Shown;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -37,11 +40,11 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Listens already. `meters` are the meters it gets.
+    /// Listens already. `meters` are the meters it gets, `shown` is how the gateway is doing.
     ///
     /// # Errors
     /// When the address is in use or not of this host.
-    pub(crate) fn new(setup: &PrometheusSetup, meters: &[Arc<str>]) -> io::Result<Self> {
+    pub(crate) fn new(setup: &PrometheusSetup, meters: &[Arc<str>], shown: Shown) -> io::Result<Self> {
         let listener = TcpListener::bind(setup.listen).map_err(|error| {
             io::Error::new(
                 error.kind(),
@@ -52,7 +55,7 @@ impl Prometheus {
         let address = listener.local_addr()?;
         tracing::info!("metrics stand at http://{address}/metrics");
         let live = Arc::new(Mutex::new(Live::new(setup.stale_after, meters)));
-        let page = Arc::new(Page::new(Arc::clone(&live), setup.unit_style));
+        let page = Arc::new(Page::new(Arc::clone(&live), setup.unit_style, shown));
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {

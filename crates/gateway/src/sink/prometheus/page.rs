@@ -1,7 +1,9 @@
 //! The page as it is fetched.
 use super::family::{Family, series};
 use super::live::Live;
+use super::own::Own;
 use crate::config::UnitStyle;
+use crate::status::Shown;
 use metergate_reading::Number;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
@@ -22,9 +24,10 @@ type Labels = Vec<(&'static str, String)>;
 pub(super) struct Page(Registry);
 
 impl Page {
-    pub(super) fn new(live: Arc<Mutex<Live>>, style: UnitStyle) -> Self {
+    pub(super) fn new(live: Arc<Mutex<Live>>, style: UnitStyle, shown: Shown) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Fresh { live, style }));
+        registry.register_collector(Box::new(Own(shown)));
         Self(registry)
     }
 

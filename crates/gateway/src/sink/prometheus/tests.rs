@@ -3,9 +3,12 @@ use crate::config::UnitStyle;
 use crate::peers::victoria::Victoria;
 use crate::sink::sample::Sample;
 use crate::sink::sample::made::{START_MS, sample};
+use crate::sink::{Backlog, SinkStatus};
+use crate::status::{Shown, Status, StoreStatus};
 use crate::update::{TelegramBuf, Update, What};
+use crate::watch::{Beginning, StartReason};
 use metergate_meter::verdict::Verdict;
-use metergate_meter::{Flags, Protocol};
+use metergate_meter::{Cause, Flags, Protocol, Rejection};
 use metergate_reading::{Instant as Received, Reading, Trust};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -47,9 +50,14 @@ fn telegram(meter: &str, points: &[(&str, &str)]) -> News {
     news(meter, What::Telegram(Box::new(telegram)), Some(sample(1, 0, points)))
 }
 
+/// A gateway that is doing like this.
+fn shown(status: Status) -> Shown {
+    Shown::new(crate::clock::Clock::start(), tokio::sync::watch::channel(Arc::new(status)).1)
+}
+
 fn started(meters: &[&str], all: &[News]) -> Prometheus {
     let meters: Vec<Arc<str>> = meters.iter().map(|name| (*name).into()).collect();
-    let mut sink = Prometheus::new(&setup(), &meters).unwrap();
+    let mut sink = Prometheus::new(&setup(), &meters, shown(Status::new(std::iter::empty()))).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     all.iter().for_each(|news| runtime.block_on(sink.tell(news)).unwrap());
     sink
@@ -117,7 +125,8 @@ fn row_46_a_scrape_shows_the_values_of_the_reading() {
         head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),
         "{head}"
     );
-    let samples = parse(&body);
+    let mut samples = parse(&body);
+    samples.retain(|name, _| name.contains("{meter="));
     let expected = [
         (
             r#"metergate_energy_joules_total{meter="haus",obis="1-0:1.8.0",direction="import",tariff="all"}"#,
@@ -242,7 +251,7 @@ fn names_of_meters_and_registers_cannot_break_the_page() {
 fn the_page_ends_with_the_sink_and_its_address_is_told_when_it_is_in_use() {
     let sink = started(&["haus"], &[]);
     let taken = PrometheusSetup { listen: sink.address, ..setup() };
-    let error = Prometheus::new(&taken, &[]).unwrap_err();
+    let error = Prometheus::new(&taken, &[], shown(Status::new(std::iter::empty()))).unwrap_err();
     assert!(error.to_string().contains(&format!("cannot listen on {}", sink.address)), "{error}");
     let address = sink.address;
     drop(sink);
@@ -268,4 +277,131 @@ fn clients_that_only_hold_a_connection_cannot_keep_others_out_for_ever() {
     });
     drop(idle);
     assert!(waiting.join().unwrap().contains("metergate_meter_up{meter=\"haus\"} 1.0"));
+}
+
+/// A gateway with a meter in trouble and two sinks, one of them in trouble too.
+fn in_trouble() -> Status {
+    let mut status = Status::new([("haus", "/dev/ttyUSB0".to_owned()), ("pump", "x".to_owned())].into_iter());
+    let at = Received { unix_ms: START_MS, trust: Trust::HostSynchronised };
+    let note = |status: &mut Status, what: What| {
+        let update = Update { meter: "haus".into(), at, live: true, bytes: 123_456, what };
+        status.note(&update, Duration::ZERO);
+    };
+    let refused =
+        Rejection { offset: 0, length: 7, protocol: Protocol::Sml, cause: Cause::Truncated, security: None };
+    note(&mut status, What::PortOpened);
+    note(&mut status, telegram("haus", &POINTS).update.what.clone());
+    for _ in 0..3 {
+        note(&mut status, What::Rejected { number: 0, rejection: refused });
+    }
+    note(&mut status, What::NoAnswer { attempts: 3, echo: false });
+    note(&mut status, What::Verdict(Verdict::Damaged));
+    let backlog = vec![Backlog { stream: "readings", entries: 4711 }];
+    let failing = SinkStatus {
+        delivered: 17,
+        refused: 2,
+        missed: 3,
+        failures: 5,
+        backlog,
+        error: Some("nobody is there".to_owned()),
+        failing_step: Some("connection"),
+        ..SinkStatus::default()
+    };
+    let well = SinkStatus { queued: 1, queued_max: 9, dropped: 4, ..SinkStatus::default() };
+    status.sinks.extend([("broker".to_owned(), failing), ("screen".to_owned(), well)]);
+    status.store = StoreStatus { bytes: 8192, pending: 6, dropped: 0, error: None };
+    status.run = Some(Beginning {
+        reason: StartReason::PowerLoss,
+        updated_from: None,
+        configuration_changed: false,
+        crashes: 2,
+        power_losses: 1,
+    });
+    status
+}
+
+#[test]
+fn the_page_says_of_the_gateway_itself_what_the_status_file_says() {
+    let sink = Prometheus::new(&setup(), &[], shown(in_trouble())).unwrap();
+    let samples = parse(&fetch(&sink).1);
+    for (name, value) in [
+        (r#"metergate_meter_verdict{meter="haus",verdict="damaged"}"#, "1"),
+        (r#"metergate_meter_verdict{meter="pump",verdict="waiting"}"#, "1"),
+        (r#"metergate_meter_port_up{meter="haus"}"#, "1"),
+        (r#"metergate_meter_port_opened_total{meter="haus"}"#, "1"),
+        (r#"metergate_meter_received_bytes_total{meter="haus"}"#, "123456"),
+        (r#"metergate_telegrams_accepted_total{meter="haus"}"#, "1"),
+        (r#"metergate_telegrams_accepted_total{meter="pump"}"#, "0"),
+        (r#"metergate_telegrams_refused_total{meter="haus",code="truncated"}"#, "3"),
+        (r#"metergate_requests_unanswered_total{meter="haus"}"#, "1"),
+        (r#"metergate_last_telegram_timestamp_seconds{meter="haus"}"#, "1692199171.0"),
+        (r#"metergate_sink_up{sink="broker"}"#, "0"),
+        (r#"metergate_sink_up{sink="screen"}"#, "1"),
+        (r#"metergate_sink_failing{sink="broker",step="connection"}"#, "1"),
+        (r#"metergate_sink_failures_total{sink="broker"}"#, "5"),
+        (r#"metergate_sink_delivered_total{sink="broker"}"#, "17"),
+        (r#"metergate_sink_refused_total{sink="broker"}"#, "2"),
+        (r#"metergate_sink_missed_total{sink="broker"}"#, "3"),
+        (r#"metergate_sink_dropped_total{sink="screen"}"#, "4"),
+        (r#"metergate_sink_queued{sink="screen"}"#, "1"),
+        (r#"metergate_sink_queued_max{sink="screen"}"#, "9"),
+        (r#"metergate_sink_paused{sink="screen"}"#, "0"),
+        (r#"metergate_sink_backlog{sink="broker",stream="readings"}"#, "4711"),
+        ("metergate_store_bytes", "8192"),
+        ("metergate_store_pending", "6"),
+        ("metergate_store_dropped_total", "0"),
+        ("metergate_store_up", "1"),
+        ("metergate_crashes_total", "2"),
+        ("metergate_power_losses_total", "1"),
+    ] {
+        assert_eq!(samples.get(name).map(String::as_str), Some(value), "{name} of {samples:#?}");
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let info = format!(r#"metergate_gateway_info{{version="{version}",start_reason="power_loss"}}"#);
+    assert_eq!(samples[&info], "1");
+    // What never came is not there, in place of 0.
+    for absent in
+        ["metergate_last_telegram_age_seconds{meter=\"pump\"}", "metergate_meter_port_up{meter=\"pump\"}"]
+    {
+        assert!(!samples.contains_key(absent), "{absent}");
+    }
+    assert!(!samples.keys().any(|name| name.starts_with("metergate_sink_failing{sink=\"screen\"")));
+    let number = |name: &str| samples[name].parse::<f64>().unwrap();
+    assert!(number(r#"metergate_last_telegram_age_seconds{meter="haus"}"#) > 1e8, "since 2023");
+    assert!(number("metergate_process_resident_bytes") > 1e6);
+    assert!(number("metergate_process_descriptors") >= 3.0 && number("metergate_process_threads") >= 2.0);
+    assert!((0.0..3600.0).contains(&number("metergate_uptime_seconds")));
+}
+
+#[test]
+fn every_number_of_the_status_file_has_its_metric() {
+    let mut status = in_trouble();
+    let file = status.to_json(Received { unix_ms: START_MS, trust: Trust::HostSynchronised }).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    let sink = Prometheus::new(&setup(), &[], shown(status)).unwrap();
+    let page = fetch(&sink).1;
+    // Where a key of the file has gone; texts for people have no metric.
+    let metrics = [
+        ("telegrams", "metergate_telegrams_accepted_total"),
+        ("rejections", "metergate_telegrams_refused_total"),
+        ("unanswered", "metergate_requests_unanswered_total"),
+        ("bytes", "metergate_meter_received_bytes_total"),
+        ("port_opened", "metergate_meter_port_opened_total"),
+        ("port_error", "metergate_meter_port_up"),
+        ("verdict", "metergate_meter_verdict"),
+        ("last_telegram", "metergate_last_telegram_timestamp_seconds"),
+    ];
+    let words = ["message", "since", "port", "protocol", "meter", "model", "ended"];
+    for key in file["meters"]["haus"].as_object().unwrap().keys() {
+        let metric = metrics.iter().find(|(known, _)| known == key);
+        assert!(metric.is_some() || words.contains(&key.as_str()), "`{key}` has no metric");
+        assert!(metric.is_none_or(|(_, metric)| page.contains(metric)), "{key}");
+    }
+    for key in file["sinks"]["broker"].as_object().unwrap().keys() {
+        let is_word = ["error", "failing_step", "ended"].contains(&key.as_str());
+        assert!(is_word || page.contains(&format!("metergate_sink_{key}")), "`{key}` has no metric");
+    }
+    for key in file["store"].as_object().unwrap().keys().filter(|key| *key != "error") {
+        assert!(page.contains(&format!("metergate_store_{key}")), "`{key}` has no metric");
+    }
 }
