@@ -1,10 +1,12 @@
 use super::*;
-use crate::config::{CsvSetup, SinkKind};
+use crate::config::{CsvSetup, GraphiteFormat, GraphiteNames, GraphiteSetup, SinkKind};
 use crate::store::{Column, Row, RowFlags, Shape, StoreSetup};
 use crate::update::TelegramBuf;
 use metergate_meter::{Flags, Protocol};
 use metergate_reading::{Address, Instant as Time, Number, Reading, Register, Trust, Unit, Value};
+use std::io::Read as _;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 fn register(code: &str) -> metergate_reading::RegisterBuf {
@@ -107,6 +109,10 @@ impl Place {
 
     fn start(&self, selection: Selection) -> RunningSink {
         let kind = SinkKind::Csv(CsvSetup { free_min_mib: 0, ..CsvSetup::new(self.files()) });
+        self.start_as(kind, selection)
+    }
+
+    fn start_as(&self, kind: SinkKind, selection: Selection) -> RunningSink {
         let setup = SinkSetup { name: "files".to_owned(), kind, selection };
         let heartbeats = Heartbeats::new(crate::clock::Clock::start());
         let clock = crate::clock::Clock::start();
@@ -214,4 +220,85 @@ fn a_line_that_is_in_the_file_is_not_written_again() {
     until(&sink, |status| status.delivered == 8);
     end(&sink);
     assert_eq!(place.energies(), (0..12).collect::<Vec<_>>());
+}
+
+/// A server that accepts connections and reads nothing until it is told to; then all of each but the first.
+struct BlackHole {
+    port: u16,
+    reads: std::sync::mpsc::Sender<()>,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl BlackHole {
+    fn open() -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        // Small, so that the window is full soon.
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+        socket.listen(16).unwrap();
+        let listener = std::net::TcpListener::from(socket);
+        let port = listener.local_addr().unwrap().port();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (reads, told) = std::sync::mpsc::channel();
+        let all = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            let (_swallows_everything, _) = listener.accept().unwrap();
+            told.recv().unwrap();
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let all = Arc::clone(&all);
+                std::thread::spawn(move || {
+                    let mut piece = [0; 65_536];
+                    while let Ok(len @ 1..) = stream.read(&mut piece) {
+                        all.lock().unwrap().extend_from_slice(&piece[..len]);
+                    }
+                });
+            }
+        });
+        Self { port, reads, heard }
+    }
+
+    /// The values of all whole lines.
+    fn values(&self) -> std::collections::BTreeSet<i64> {
+        let heard = String::from_utf8(self.heard.lock().unwrap().clone()).unwrap();
+        let lines = heard.lines().filter(|line| line.contains("1-8-0") || line.contains("1.8.0"));
+        lines.filter_map(|line| line.split(' ').nth(1)?.parse().ok()).collect()
+    }
+}
+
+#[test]
+fn a_graphite_that_accepts_and_never_reads_is_given_up_told_and_gets_everything_once_it_reads() {
+    let place = Place::new();
+    let hole = BlackHole::open();
+    let sink = place.start_as(
+        SinkKind::Graphite(GraphiteSetup {
+            host: "127.0.0.1".to_owned(),
+            port: hole.port,
+            format: GraphiteFormat::Plaintext,
+            names: GraphiteNames::Obis,
+            prefix: String::new(),
+            meter_in_name: true,
+        }),
+        Selection::default(),
+    );
+    // More than any buffer between us takes.
+    let count = 40_000;
+    for start in (0..count).step_by(1000) {
+        place.read(start..start + 1000);
+    }
+    let failing = until(&sink, |status| status.error.is_some());
+    assert_eq!(failing.error.as_deref(), Some("the receiver takes nothing for 10s"));
+    assert_eq!(failing.failures, 1);
+    let waiting = failing.backlog[0].entries;
+    assert!(waiting > 0 && failing.delivered + waiting == 40_000, "{failing:?}");
+    assert_eq!((failing.refused, failing.missed), (0, 0));
+    // It reads again: also what the first connection had swallowed comes, on another.
+    hole.reads.send(()).unwrap();
+    let healed = until(&sink, |status| status.error.is_none() && status.backlog[0].entries == 0);
+    assert_eq!((healed.delivered, healed.refused, healed.missed), (40_000, 0, 0));
+    end(&sink);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while hole.values() != (0..count).collect() {
+        assert!(Instant::now() < deadline, "{} values have arrived", hole.values().len());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -44,6 +44,10 @@ const REPEAT_SPAN: Duration = Duration::from_secs(60);
 /// At most so many bytes of it, at 12 registers once a second a quarter of an hour; the oldest are forgotten first.
 const REPEAT_LEN_MAX: usize = 1 << 20;
 
+/// What the system may take from us before the other side has it, at half of what it makes of the figure. It would take
+/// 4 MB otherwise, all of it lost when a server that reads nothing is given up: this is far below what is repeated.
+const SEND_BUFFER_LEN: usize = 64 << 10;
+
 /// Sends metrics.
 #[derive(Debug)]
 pub(crate) struct Graphite {
@@ -166,8 +170,10 @@ impl Graphite {
             Some(stream) => stream,
             none => {
                 let mut stream = connect(&self.setup.host, self.setup.port).await?;
-                // Best effort: without it a silent death is noticed later.
-                let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNCONFIRMED_MAX));
+                let socket = socket2::SockRef::from(&stream);
+                // Best effort: without them a silent death is noticed later, and costs more.
+                let _ = socket.set_tcp_user_timeout(Some(UNCONFIRMED_MAX));
+                let _ = socket.set_send_buffer_size(SEND_BUFFER_LEN);
                 for (_, piece) in &self.recent.pieces {
                     write(&mut stream, piece).await?;
                 }
