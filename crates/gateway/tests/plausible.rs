@@ -743,13 +743,14 @@ proptest! {
             }
             prop_assert_eq!(judged, again);
             due |= n == at.index(spoken.len());
-            // What an exchange has left in quarantine counts anew, and so does a telegram without a name that waits.
-            let from_ms = one.epochs.last().map_or(i64::MIN, |epoch| epoch.from_ms);
-            let counted = one.past.last_row.as_ref().filter(|row| !row.flags.contains(RowFlags::PARTLY_HELD));
-            let counted_ms = counted.map_or(i64::MAX, |row| row.at.unix_ms);
+            // Telegrams of another meter with one without a name among them may be counted anew.
+            let own = one.epochs.last().map(|epoch| (epoch.from_ms, epoch.identity.clone()));
+            let (from_ms, own) = own.unwrap_or((i64::MIN, None));
+            let row = one.past.last_row.as_ref().filter(|row| !row.flags.contains(RowFlags::PARTLY_HELD));
             let foreign = one.past.held.iter().any(|held| {
-                let at_ms = held.at.unix_ms;
-                held.reason == HeldReason::ForeignMeter && at_ms >= from_ms && at_ms <= counted_ms
+                let is_after = row.is_some_and(|row| held.at.unix_ms > row.at.unix_ms);
+                let is_plain = held.identity.is_some() && (is_after || held.identity == own);
+                held.reason == HeldReason::ForeignMeter && held.at.unix_ms >= from_ms && !is_plain
             });
             if due && !foreign && said.meter.is_some() {
                 other.restart();

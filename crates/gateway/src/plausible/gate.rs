@@ -167,8 +167,15 @@ impl Gate {
                 self.telegrams = self.telegrams.saturating_add(1);
             }
             let entry = Entry { id: held.register, unit: held.unit, number: held.number, float: false };
-            let lasting = !matches!(held.reason, HeldReason::ForeignMeter | HeldReason::Unplaced)
-                && impossible_now(&entry, self.limits.max_power).is_none();
+            let lasting = match held.reason {
+                HeldReason::Unplaced => false,
+                // What an exchange has left in quarantine is of the meter that is there now.
+                HeldReason::ForeignMeter => {
+                    held.identity.is_some() && held.identity.as_ref() == self.identity.printed()
+                }
+                _ => true,
+            };
+            let lasting = lasting && impossible_now(&entry, self.limits.max_power).is_none();
             if held.judgement != Judgement::Open || !lasting || held.at.unix_ms < from_ms {
                 continue;
             }
