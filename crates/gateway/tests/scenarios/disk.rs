@@ -326,7 +326,7 @@ fn row_28_a_flood_on_a_full_disk_drops_taf_14_and_counts_it_and_no_taf_7() {
         let marks: Vec<i64> =
             measured(&place, UseCase::Taf7LoadProfile).iter().map(|one| one.mark.unix_s()).collect();
         assert!(
-            marks.iter().copied().eq((START_S..).step_by(900).take(minutes / 15)),
+            marks.iter().copied().eq((START_S..).step_by(900).take(minutes.div_ceil(15))),
             "no TAF 7 value is lost"
         );
         let told = events(&place, EventCode::StoreRecovered).remove(0).detail;
