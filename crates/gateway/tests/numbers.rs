@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by where it panics")]
 #[path = "support/broker.rs"]
 mod broker;
+#[path = "support/household.rs"]
+mod household;
 #[path = "support/ports.rs"]
 mod ports;
 #[path = "support/receiver.rs"]
@@ -13,8 +15,7 @@ mod receiver;
 mod support;
 
 use broker::Broker;
-use metergate_gateway::store::{Column, FILE_NAME, Row, RowFlags, Shape, Store, StoreSetup};
-use metergate_reading::{Instant as Time, Trust, Unit};
+use metergate_gateway::store::{FILE_NAME, Store, StoreSetup};
 use metergate_simulator::{Household, MeterKind, Settings, Simulation, unix_s};
 use receiver::{Manner, Receiver};
 use rumqttc_v4::{AsyncClient, Event, Packet, QoS};
@@ -274,52 +275,16 @@ fn backlog(folder: &Path) {
     let setup =
         StoreSetup { commit_interval: Duration::from_secs(900), ..StoreSetup::new(folder.join(FILE_NAME)) };
     let (store, _) = Store::open(&setup).unwrap();
-    let columns = [
-        ("1-0:1.8.0", Unit::WattHour, 0),
-        ("1-0:2.8.0", Unit::WattHour, 0),
-        ("1-0:1.7.0", Unit::Watt, 0),
-        ("1-0:2.7.0", Unit::Watt, 0),
-        ("1-0:32.7.0", Unit::Volt, -1),
-        ("1-0:52.7.0", Unit::Volt, -1),
-        ("1-0:72.7.0", Unit::Volt, -1),
-        ("1-0:31.7.0", Unit::Ampere, -2),
-        ("1-0:51.7.0", Unit::Ampere, -2),
-        ("1-0:71.7.0", Unit::Ampere, -2),
-        ("1-0:13.7.0", Unit::Percent, -1),
-        ("1-0:4.8.0", Unit::VarHour, 0),
-    ];
-    let columns =
-        columns.map(|(id, unit, exponent)| Column { id: id.parse().unwrap(), unit: Some(unit), exponent });
-    let shape = Arc::new(Shape(columns.into()));
+    let shape = household::shape();
     let begin = unix_s() - i64::try_from(BACKLOG).unwrap();
     let mut house = Household::new(3, begin);
     for (number, second) in (begin..).take(BACKLOG).enumerate() {
-        house.advance_to(second);
-        store.append(Row {
-            seq: 0,
-            meter: "house".into(),
-            at: Time { unix_ms: second * 1000 + 120, trust: Trust::HostSynchronised },
-            meter_clock_s: Some(second),
-            flags: RowFlags::default(),
-            shape: Arc::clone(&shape),
-            mantissas: registers(&house),
-        });
+        store.append(household::row(&mut house, second, 120, &shape));
         if number % 900 == 899 {
             assert!(store.flush_blocking(SOON));
         }
     }
     assert!(store.close(SOON));
-}
-
-fn registers(house: &Household) -> Box<[i64]> {
-    let (energies, power_w) = (house.energies(), house.power_mw() / 1000);
-    let wh = |energy: metergate_simulator::Energy| i64::try_from(energy.wh()).unwrap();
-    let [l1, l2, l3] = house.phases();
-    let (voltages, currents) =
-        ([l1, l2, l3].map(|phase| phase.voltage_mv / 100), [l1, l2, l3].map(|phase| phase.current_ma / 10));
-    let counters = [wh(energies.import), wh(energies.export), power_w.max(0), (-power_w).max(0)];
-    let rest = [house.power_factor_1000(), wh(energies.reactive_export)];
-    counters.into_iter().chain(voltages).chain(currents).chain(rest).collect()
 }
 
 /// Counts what subscribers of the history get, in a thread of its own.

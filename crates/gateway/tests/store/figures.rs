@@ -4,63 +4,18 @@
 //! what the kernel counts for this process (`write_bytes`: pages made dirty), and what it passed to the system
 //! (`wchar`); neither has the journal of the file system. `cargo test --test store figures -- --nocapture` prints them.
 
+use crate::household::{self, REGISTERS};
 use metergate_gateway::config::Stream;
 use metergate_gateway::event::{Event, EventCode};
-use metergate_gateway::store::{
-    Column, Mark, Measured, Quality, Row, RowFlags, Shape, Store, StoreSetup, UseCase,
-};
-use metergate_reading::{Instant, Trust, Unit};
+use metergate_gateway::store::{Mark, Measured, Quality, Store, StoreSetup, UseCase};
 use metergate_simulator::{Household, Random};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// 2026-04-12T00:00:00Z.
 const MIDNIGHT: i64 = 1_775_952_000;
-const REGISTERS: u64 = 12;
 const SECONDS: u64 = 2 * 86_400;
 const SECONDS_A_YEAR: u64 = 365 * 86_400;
 const SOON: Duration = Duration::from_secs(60);
-
-fn shape() -> Arc<Shape> {
-    let columns = [
-        ("1-0:1.8.0", Unit::WattHour, 0),
-        ("1-0:2.8.0", Unit::WattHour, 0),
-        ("1-0:1.7.0", Unit::Watt, 0),
-        ("1-0:2.7.0", Unit::Watt, 0),
-        ("1-0:32.7.0", Unit::Volt, -1),
-        ("1-0:52.7.0", Unit::Volt, -1),
-        ("1-0:72.7.0", Unit::Volt, -1),
-        ("1-0:31.7.0", Unit::Ampere, -2),
-        ("1-0:51.7.0", Unit::Ampere, -2),
-        ("1-0:71.7.0", Unit::Ampere, -2),
-        ("1-0:13.7.0", Unit::Percent, -3),
-        ("1-0:4.8.0", Unit::VarHour, 0),
-    ];
-    let columns =
-        columns.map(|(id, unit, exponent)| Column { id: id.parse().unwrap(), unit: Some(unit), exponent });
-    Arc::new(Shape(columns.into()))
-}
-
-fn registers(house: &Household) -> Box<[i64]> {
-    let (energies, power_w) = (house.energies(), house.power_mw() / 1000);
-    let wh = |energy: metergate_simulator::Energy| i64::try_from(energy.wh()).unwrap();
-    let [l1, l2, l3] = house.phases();
-    [
-        wh(energies.import),
-        wh(energies.export),
-        power_w.max(0),
-        (-power_w).max(0),
-        l1.voltage_mv / 100,
-        l2.voltage_mv / 100,
-        l3.voltage_mv / 100,
-        l1.current_ma / 10,
-        l2.current_ma / 10,
-        l3.current_ma / 10,
-        house.power_factor_1000(),
-        wh(energies.reactive_export),
-    ]
-    .into()
-}
 
 /// `wchar` and `write_bytes` of this process.
 fn written() -> [u64; 2] {
@@ -79,23 +34,13 @@ fn two_days_at_1_hz_take_at_most_half_a_byte_a_reading_and_15_gb_of_writes_a_yea
         ..StoreSetup::new(folder.path().join("metergate.db"))
     };
     let (store, _) = Store::open(&setup).unwrap();
-    let shape = shape();
+    let shape = household::shape();
     let mut house = Household::new(3, MIDNIGHT);
     let mut lateness = Random::new(3);
     let before = written();
     for second in (MIDNIGHT..).take(usize::try_from(SECONDS).unwrap()) {
-        house.advance_to(second);
         let late_ms = 120 + i64::try_from(lateness.below(40)).unwrap();
-        let row = Row {
-            seq: 0,
-            meter: "house".into(),
-            at: Instant { unix_ms: second * 1000 + late_ms, trust: Trust::HostSynchronised },
-            meter_clock_s: Some(second),
-            flags: RowFlags::default(),
-            shape: Arc::clone(&shape),
-            mantissas: registers(&house),
-        };
-        let row = store.append(row);
+        let row = store.append(household::row(&mut house, second, late_ms, &shape));
         if second % 900 == 0 {
             store.event(Event {
                 seq: 0,
@@ -123,7 +68,7 @@ fn two_days_at_1_hz_take_at_most_half_a_byte_a_reading_and_15_gb_of_writes_a_yea
     }
     assert!(store.close(SOON));
     let after = written();
-    let readings = SECONDS * REGISTERS;
+    let readings = SECONDS * REGISTERS as u64;
     let at_rest = std::fs::metadata(&setup.path).unwrap().len();
     let [wchar, pages] = [0, 1].map(|i| after[i] - before[i]);
     let a_year = |bytes: u64| bytes * (SECONDS_A_YEAR / SECONDS) / 1_000_000;
