@@ -63,12 +63,31 @@ pub(crate) const STRACE: Tool = Tool {
 /// Stands between a program and the time of day.
 pub(crate) const FAKETIME: Tool =
     Tool { program: "faketime", package: "faketime", need: "the tests of the clock" };
+/// The browser that the tests of the page open, and what drives it.
+pub(crate) const CHROMIUM: Tool =
+    Tool { program: "chromium", package: "chromium", need: "the tests of the page" };
+pub(crate) const CHROMEDRIVER: Tool =
+    Tool { program: "chromedriver", package: "chromium-driver", need: "the tests of the page" };
 /// Reads the options of the add-on, there and in its test.
 pub(crate) const JQ: Tool = Tool { program: "jq", package: "jq", need: "the script of the add-on" };
 
 const TOOLS: &[Tool] = &[
-    VALGRIND, QEMU, CXX, OPENSSL, MOSQUITTO, VICTORIA, CARBON, WHISPER, SER2NET, ARM64_GCC, QEMU_ARM64,
-    STRACE, FAKETIME, JQ,
+    VALGRIND,
+    QEMU,
+    CXX,
+    OPENSSL,
+    MOSQUITTO,
+    VICTORIA,
+    CARBON,
+    WHISPER,
+    SER2NET,
+    ARM64_GCC,
+    QEMU_ARM64,
+    STRACE,
+    FAKETIME,
+    CHROMIUM,
+    CHROMEDRIVER,
+    JQ,
 ];
 
 /// A cargo subcommand that is built from crates.io.

@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A test waits for no schedule.
 const LIMITS: Limits =
-    Limits { time: Duration::from_millis(500), bytes: 2_000, retry_min: Duration::from_millis(20) };
+    Limits { time: Duration::from_secs(2), bytes: 2_000, retry_min: Duration::from_millis(20) };
 
 /// A state directory whose store takes events.
 struct Place {
