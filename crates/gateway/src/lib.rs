@@ -18,7 +18,6 @@ pub mod event;
 pub mod found;
 pub mod harmless;
 pub mod json;
-#[allow(dead_code)]
 mod net;
 #[cfg(test)]
 mod peers;

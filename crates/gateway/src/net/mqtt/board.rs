@@ -69,7 +69,8 @@ impl Board {
     }
 
     /// The topics under which something stands.
-    pub(crate) fn topics(&self) -> impl Iterator<Item = &str> {
+    #[cfg(test)]
+    fn topics(&self) -> impl Iterator<Item = &str> {
         self.notes
             .iter()
             .filter(|note| !note.publication.payload.is_empty())
