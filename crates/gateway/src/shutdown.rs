@@ -37,16 +37,20 @@ impl Shutdown {
     }
 }
 
-/// Waits for Ctrl-C or for the system to ask the process to end.
+/// Waits for Ctrl-C or for the system to ask the process to end. From this call on, not only from the first poll, such
+/// a signal does not end the process by itself.
 ///
 /// # Errors
 /// When the signals cannot be listened to.
-pub async fn signalled() -> std::io::Result<&'static str> {
+pub fn signalled() -> impl Future<Output = std::io::Result<&'static str>> + Send {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "interrupted",
-        _ = terminate.recv() => "asked to end",
-    })
+    let listening = signal(SignalKind::interrupt())
+        .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+    async {
+        let (mut interrupt, mut terminate) = listening?;
+        Ok(tokio::select! {
+            _ = interrupt.recv() => "interrupted",
+            _ = terminate.recv() => "asked to end",
+        })
+    }
 }

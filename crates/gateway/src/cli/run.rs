@@ -44,8 +44,10 @@ pub(super) fn run_gateway(gateway: Gateway, options: Options) -> Result<Outcome,
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let (trigger, shutdown) = shutdown::channel();
+        // Before anything tells others that the gateway is there.
+        let signalled = shutdown::signalled();
         tokio::spawn(async move {
-            match shutdown::signalled().await {
+            match signalled.await {
                 Ok(why) => tracing::info!("{why}; finishing"),
                 Err(error) => {
                     tracing::warn!("cannot listen to signals: {error}");
