@@ -49,6 +49,24 @@ account-token-not-kept = Die Änderung lässt sich nicht ablegen; das Protokoll 
 account-viewer = sieht
 account-owner = sieht und ändert
 
+files-title = Dateien
+files-none = Es gibt keine Senke, die Monatsdateien schreibt (kind = "csv").
+files-empty = Es gibt noch keine Datei.
+files-space = { $free } frei, { $used } belegt von { $total }
+files-file = Datei
+files-size = Größe
+files-delete = Löschen
+files-open = wird geschrieben
+files-upload = Datei eines früheren Monats hineinlegen
+files-send = Senden
+files-wrong-name = Eine Monatsdatei heißt YYYY_MM.CSV oder YYYY_MM_N.CSV.
+files-absent = Es gibt keine solche Datei.
+files-taken = Es gibt die Datei schon, oder nur frühere als diese: Die Senke schreibt in der neuesten weiter.
+files-is-open = Die neueste Datei wird geschrieben und nicht gelöscht.
+files-columns = Die erste Zeile hat nicht die Spalten einer Monatsdatei.
+files-long = Die Datei ist zu lang.
+files-io = Die Platte nimmt sie nicht an; das Protokoll sagt, warum.
+
 live-title = Jetzt
 live-no-meter = Es gibt noch keinen Zähler.
 live-drawing = Bezug

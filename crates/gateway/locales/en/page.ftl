@@ -49,6 +49,24 @@ account-token-not-kept = The change cannot be kept; the log says why.
 account-viewer = sees
 account-owner = sees and changes
 
+files-title = Files
+files-none = There is no sink that writes monthly files (kind = "csv").
+files-empty = There is no file yet.
+files-space = { $free } free, { $used } used of { $total }
+files-file = File
+files-size = Size
+files-delete = Delete
+files-open = being written
+files-upload = Put in a file of an earlier month
+files-send = Send
+files-wrong-name = A monthly file is called YYYY_MM.CSV or YYYY_MM_N.CSV.
+files-absent = There is no such file.
+files-taken = There is such a file, or only earlier ones than this: the sink goes on in the latest.
+files-is-open = The latest file is being written and is not deleted.
+files-columns = The first line does not have the columns of a monthly file.
+files-long = The file is too long.
+files-io = The disk does not take it; the log says why.
+
 live-title = Live
 live-no-meter = There is no meter yet.
 live-drawing = drawing

@@ -127,7 +127,7 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         Some(Rate::Url(setup)) => Some(tokio::spawn(prices::feed(setup, store.clone())?)),
         _ => None,
     };
-    let web = gateway.web.as_ref().and_then(|setup| Web::open(setup, &names, &store, state));
+    let web = gateway.web.as_ref().and_then(|setup| Web::open(setup, &gateway.sinks, &names, &store, state));
     let (updates, inbox) = mpsc::channel(CHANNEL_LEN);
     let mut readers = JoinSet::new();
     for source in gateway.sources {

@@ -7,7 +7,7 @@ use metergate_reading::Number;
 use metergate_tariff::price::PricePeriod;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A test waits for no schedule.
 const LIMITS: Limits =
@@ -128,7 +128,7 @@ async fn a_server_that_hangs_or_is_away_costs_no_price() {
     );
     let mut feed = place.feed(server.port);
     let trouble = feed.refresh().await.unwrap_err();
-    assert!(trouble.contains("no answer within 500ms"), "{trouble}");
+    assert!(trouble.contains("no answer within 2s"), "{trouble}");
     drop(release);
     feed.refresh().await.unwrap();
     assert_eq!(place.prices(), [period(0, 30)]);

@@ -41,6 +41,7 @@ pub(crate) use sample::made;
 pub use sample::{Delivered, Entry, Point, Sample, Step, Trouble};
 
 pub(crate) use believed::Believed;
+pub(crate) use csv::shelf;
 
 use crate::config::{Selection, SinkSetup};
 use crate::status::Shown;

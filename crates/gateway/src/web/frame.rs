@@ -27,6 +27,7 @@ pub(super) fn frame(visitor: &Visitor, title: &str, content: &Markup) -> Markup 
                     div.tools {
                         (languages(visitor))
                         @if visitor.role.is_some() {
+                            a.button href=(format!("{base}/files")) { (say("files-title")) }
                             a.button href=(format!("{base}/account")) { (say("account-title")) }
                         }
                         @if let Identity::Session(account) = &visitor.identity {

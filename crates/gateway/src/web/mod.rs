@@ -23,9 +23,10 @@ mod today;
 
 pub(crate) use board::Board;
 
-use crate::config::WebSetup;
+use crate::config::{SinkSetup, WebSetup};
 use crate::store::Store;
 use access::{Accounts, Limits, Sessions, SetupCode};
+use page::files::Folder;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ struct Parts {
     store: Store,
     /// Where accounts and sessions are kept.
     state_directory: Option<PathBuf>,
+    /// The monthly files of sinks.
+    folders: Vec<Folder>,
 }
 
 /// What every request can reach.
@@ -49,6 +52,7 @@ struct Inside {
     setup: WebSetup,
     board: Arc<Board>,
     today: Today,
+    folders: Vec<Folder>,
     accounts: Accounts,
     sessions: Sessions,
     limits: Limits,
@@ -75,6 +79,7 @@ impl Web {
     /// read all the same.
     pub(crate) fn open(
         setup: &WebSetup,
+        sinks: &[SinkSetup],
         names: &[&str],
         store: &Store,
         state: Option<&Path>,
@@ -84,6 +89,7 @@ impl Web {
             board: Arc::clone(&board),
             store: store.clone(),
             state_directory: state.map(Path::to_owned),
+            folders: page::files::folders(sinks, names),
         };
         match Self::start(setup, parts) {
             Ok(web) => return Some((board, web)),
@@ -109,6 +115,7 @@ impl Web {
             setup: setup.clone(),
             board: parts.board,
             today: Today::new(parts.store),
+            folders: parts.folders,
             accounts: Accounts::load(state)?,
             sessions: Sessions::load(state),
             limits: Limits::new(),

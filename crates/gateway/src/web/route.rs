@@ -1,6 +1,7 @@
 //! Every route of the page with what it needs: the table from which the server is built and its refusals are tested.
 use super::access::{Need, Role};
 use super::{Site, asset, page};
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
@@ -36,6 +37,10 @@ pub(super) fn routes() -> Vec<Route> {
         change("/account/password", VIEWER, page::account::change_password),
         change("/account/token", OWNER, page::account::make_token),
         change("/account/token/remove", OWNER, page::account::remove_token),
+        read("/files", VIEWER, page::files::page),
+        read("/files/{sink}/{meter}/{name}", VIEWER, page::files::download),
+        change("/files/{sink}/{meter}/delete", OWNER, page::files::delete),
+        upload("/files/{sink}/{meter}/upload", OWNER, page::files::upload),
         change("/language", NOTHING, page::language::choose),
         read("/health", NOTHING, async || "ok\n"),
         read("/assets/{name}", NOTHING, asset::serve),
@@ -48,6 +53,13 @@ fn read<H: Handler<T, Site>, T: 'static>(path: &'static str, need: Need, handler
 
 fn change<H: Handler<T, Site>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
     Route { method: Method::POST, path, need, serves: post(handler) }
+}
+
+/// The same for a large body.
+fn upload<H: Handler<T, Site>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
+    let route = change(path, need, handler);
+    let limit = DefaultBodyLimit::max(usize::try_from(page::files::BODY_MAX).unwrap_or(usize::MAX));
+    Route { serves: route.serves.layer(limit), ..route }
 }
 
 #[cfg(test)]

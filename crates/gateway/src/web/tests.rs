@@ -1,14 +1,15 @@
 //! The page over real connections: who gets in, and who does not.
 use super::access::{Accounts, Need, Role};
 use super::board::Board;
-use super::route::routes;
+use super::route::{Route, routes};
 use super::{Parts, Web};
-use crate::config::WebSetup;
+use crate::config::{CsvSetup, Selection, SinkKind, SinkSetup, WebSetup};
 use crate::store::{Store, StoreSetup};
 use axum::http::Method;
 use reqwest::header::{ACCEPT_LANGUAGE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A page with a store and a state directory of its own.
@@ -17,6 +18,18 @@ struct Page {
     client: Client,
     folder: tempfile::TempDir,
 }
+
+/// A sink that writes monthly files.
+fn archive(folder: &Path) -> SinkSetup {
+    SinkSetup {
+        name: "archive".to_owned(),
+        kind: SinkKind::Csv(CsvSetup::new(folder.join("csv"))),
+        selection: Selection::default(),
+    }
+}
+
+/// The first line of a monthly file.
+const COLUMNS: &str = "DATUM_ZEIT;U_L1;U_L2;U_L3;I_L1;I_L2;I_L3;COS(PHI);P_ZU;P_AB;E_ZU;E_AB;T;RH;RSSI";
 
 const PASSWORD: &str = "correct horse";
 
@@ -32,6 +45,7 @@ impl Page {
             board: Arc::new(Board::new(["haus"].into_iter())),
             store,
             state_directory: Some(folder.path().to_owned()),
+            folders: super::page::files::folders(&[archive(folder.path())], &["haus"]),
         };
         let setup = WebSetup { listen: "127.0.0.1:0".parse().unwrap(), ..setup };
         let web = Web::start(&setup, parts).unwrap();
@@ -88,6 +102,11 @@ impl Page {
         }
         Some(cookie(&answer))
     }
+}
+
+/// A path of a route.
+fn path(route: &Route) -> String {
+    route.path.replace("{sink}", "archive").replace("{meter}", "haus").replace("{name}", "none")
 }
 
 fn cookie(answer: &Response) -> String {
@@ -171,23 +190,24 @@ async fn row_55_every_route_that_changes_something_refuses_who_may_not() {
     for route in changing {
         let Need::Role(role) = route.need else { continue };
         let about = format!("{} {}", route.method, route.path);
-        let anonymous = page.ask(route.method.clone(), route.path, &[], &[]).await;
+        let anonymous = page.ask(route.method.clone(), &path(&route), &[], &[]).await;
         assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED, "{about} by nobody");
         let token = [("authorization", "Bearer mg_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")];
-        let foreign = page.ask(route.method.clone(), route.path, &token, &[]).await;
+        let foreign = page.ask(route.method.clone(), &path(&route), &token, &[]).await;
         let refused = [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS];
         assert!(refused.contains(&foreign.status()), "{about} with a foreign token: {}", foreign.status());
         let cookie = [(COOKIE.as_str(), viewer.as_str())];
         if role == Role::Owner {
-            let seen = page.ask(route.method.clone(), route.path, &cookie, &[]).await;
+            let seen = page.ask(route.method.clone(), &path(&route), &cookie, &[]).await;
             assert_eq!(seen.status(), StatusCode::FORBIDDEN, "{about} by a viewer");
         }
         let elsewhere = [cookie[0], (ORIGIN.as_str(), "http://evil.example")];
-        let forged = page.ask(route.method.clone(), route.path, &elsewhere, &[]).await;
+        let forged = page.ask(route.method.clone(), &path(&route), &elsewhere, &[]).await;
         assert_eq!(forged.status(), StatusCode::FORBIDDEN, "{about} from a page elsewhere");
         // No state is changed by GET.
-        let got = page.ask(Method::GET, route.path, &[(COOKIE.as_str(), owner.as_str())], &[]).await.status();
-        assert!(got == StatusCode::METHOD_NOT_ALLOWED || got == StatusCode::OK, "{about}: GET gives {got}");
+        let got =
+            page.ask(Method::GET, &path(&route), &[(COOKIE.as_str(), owner.as_str())], &[]).await.status();
+        assert!([405, 200, 404].contains(&got.as_u16()), "{about}: GET gives {got}");
     }
 }
 
@@ -195,7 +215,7 @@ async fn row_55_every_route_that_changes_something_refuses_who_may_not() {
 async fn every_route_that_shows_something_asks_for_a_login() {
     let page = Page::with_accounts();
     for route in routes().into_iter().filter(|route| route.method == Method::GET) {
-        let answer = page.get(&route.path.replace("{name}", "none"), &[]).await;
+        let answer = page.get(&path(&route), &[]).await;
         if route.need == Need::Nothing {
             let to = answer.headers().get(LOCATION).map_or("", |to| to.to_str().unwrap());
             assert!(!to.starts_with("/login"), "{} leads to {to}", route.path);
@@ -291,4 +311,74 @@ async fn every_answer_tells_the_browser_to_be_careful_and_pages_are_small() {
         bytes += answer.bytes().await.unwrap().len();
     }
     assert!(bytes <= 60_000, "{bytes} bytes for the first view");
+}
+
+#[tokio::test]
+async fn row_44_monthly_files_are_listed_fetched_deleted_and_put_in_by_who_may() {
+    let page = Page::with_accounts();
+    let csv = page.folder.path().join("csv");
+    std::fs::create_dir(&csv).unwrap();
+    for month in ["2026_02", "2026_03", "2026_04"] {
+        std::fs::write(csv.join(format!("{month}.CSV")), format!("{COLUMNS}\n1;2;3\n")).unwrap();
+    }
+    std::fs::write(page.folder.path().join("secret.CSV"), "secret").unwrap();
+    let at = |name: &str| format!("/files/archive/haus/{name}");
+    assert!(location(&page.get(&at("2026_03.CSV"), &[]).await).starts_with("/login"), "a login is needed");
+    let viewer = page.log_in("anna", PASSWORD).await.unwrap();
+    let owner = page.log_in("owner", PASSWORD).await.unwrap();
+    let viewer = [(COOKIE.as_str(), viewer.as_str())];
+    let owner = [(COOKIE.as_str(), owner.as_str())];
+
+    let text = page.get("/files", &viewer).await.text().await.unwrap();
+    for part in ["2026_04.CSV", "being written", "MB free", "used of"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(!text.contains("<button type=\"submit\" aria-label=\"Delete"), "a viewer deletes nothing");
+    let file = page.get(&at("2026_03.CSV"), &viewer).await;
+    assert_eq!(file.headers()["content-disposition"], "attachment; filename=\"2026_03.CSV\"");
+    assert_eq!(file.text().await.unwrap(), format!("{COLUMNS}\n1;2;3\n"));
+    for name in
+        ["..%2Fsecret.CSV", "%2e%2e%2fsecret.CSV", "..%2F..%2Fetc%2Fpasswd", "secret.CSV", "2026_03.CSV%00"]
+    {
+        let answer = page.get(&at(name), &owner).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{name}");
+        let name = name.replace("%2F", "/").replace("%2e", ".").replace("%2f", "/");
+        let answer = page.post(&at("delete"), &owner, &[("name", &name)]).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+    }
+    assert!(page.folder.path().join("secret.CSV").exists());
+
+    // Only a POST changes something, and only that of an owner.
+    let got = page.get(&at("delete?name=2026_02.CSV"), &owner).await;
+    assert_eq!(got.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let refused = page.post(&at("delete"), &viewer, &[("name", "2026_02.CSV")]).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(csv.join("2026_02.CSV").exists());
+    let done = page.post(&at("delete"), &owner, &[("name", "2026_02.CSV")]).await;
+    assert_eq!(location(&done), "/files");
+    assert!(!csv.join("2026_02.CSV").exists());
+    let latest = page.post(&at("delete"), &owner, &[("name", "2026_04.CSV")]).await;
+    assert_eq!(latest.status(), StatusCode::CONFLICT);
+
+    let upload = async |name: &str, content: &str, who: (&str, &str)| {
+        let body = format!(
+            "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{content}\r\n--b--\r\n"
+        );
+        let request = page.client.post(page.url(&at("upload"))).header(who.0, who.1);
+        let request = request.header("content-type", "multipart/form-data; boundary=b").body(body);
+        request.send().await.unwrap().status()
+    };
+    let content = format!("{COLUMNS}\n1;2;3\n");
+    assert_eq!(upload("2026_02.CSV", &content, viewer[0]).await, StatusCode::FORBIDDEN);
+    for (name, content, expected) in [
+        ("../2026_02.CSV", content.as_str(), StatusCode::UNPROCESSABLE_ENTITY),
+        ("2026_03.CSV", &content, StatusCode::CONFLICT),
+        ("2027_01.CSV", &content, StatusCode::CONFLICT),
+        ("2026_02.CSV", "a;b\n", StatusCode::UNPROCESSABLE_ENTITY),
+        ("2026_02.CSV", &content, StatusCode::SEE_OTHER),
+    ] {
+        assert_eq!(upload(name, content, owner[0]).await, expected, "{name}");
+    }
+    assert_eq!(std::fs::read_to_string(csv.join("2026_02.CSV")).unwrap(), content);
+    assert_eq!(std::fs::read_dir(&csv).unwrap().count(), 3, "nothing is left of what was refused");
 }

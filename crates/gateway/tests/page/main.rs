@@ -9,6 +9,8 @@ mod support;
 
 use browser::{Browser, DEADLINE};
 use metergate_simulator::{MeterKind, Simulation};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{Pty, simulation, telegrams};
@@ -27,12 +29,17 @@ struct Gateway {
 
 impl Gateway {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With further sections in its configuration.
+    fn start_with(sections: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let meter = Pty::open();
         let port = ports::free();
         let text = format!(
             "[default]\nstate_directory = \"state\"\n[default.web]\nlisten = \"127.0.0.1:{port}\"\n\
-             [default.meter.haus]\nport = \"{}\"\nprotocol = \"sml\"\n",
+             [default.meter.haus]\nport = \"{}\"\nprotocol = \"sml\"\n{sections}",
             meter.device.display()
         );
         std::fs::write(folder.path().join("metergate.toml"), text).unwrap();
@@ -53,7 +60,7 @@ impl Gateway {
             folder,
         };
         let end = Instant::now() + DEADLINE;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let log = std::fs::read_to_string(gateway.folder.path().join("log")).unwrap();
             assert!(Instant::now() < end, "nobody listens: {log}");
             std::thread::sleep(Duration::from_millis(20));
@@ -174,4 +181,44 @@ async fn a_phone_of_320_pixels_and_a_browser_without_scripts_show_everything() {
         assert!(shown.ends_with(" W"), "{shown}");
         browser.close().await;
     }
+}
+
+/// What a server sends over a connection that stays open, until it holds what is wanted.
+fn read_until(port: u16, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n").unwrap();
+    let (mut text, mut buffer) = (String::new(), [0; 4096]);
+    while !wanted(&text) {
+        let len = stream.read(&mut buffer).unwrap();
+        assert!(len > 0, "it ended with {text}");
+        text += &String::from_utf8_lossy(&buffer[..len]);
+    }
+    text
+}
+
+#[test]
+fn row_46_a_scrape_and_the_live_stream_show_the_same_value() {
+    let metrics = ports::free();
+    let sections =
+        format!("[default.sink.metrics]\nkind = \"prometheus\"\nlisten = \"127.0.0.1:{metrics}\"\n");
+    let mut gateway = Gateway::start_with(&sections);
+    let end = Instant::now() + DEADLINE;
+    let line = loop {
+        gateway.telegram();
+        std::thread::sleep(Duration::from_millis(500));
+        let text = read_until(metrics, "/metrics", |text| text.contains("# EOF"));
+        let power = |line: &&str| line.starts_with("metergate_power_watts{") && line.contains("16.7.0");
+        if let Some(line) = text.lines().find(power) {
+            break line.to_owned();
+        }
+        assert!(Instant::now() < end, "no power in\n{text}");
+    };
+    let page: u16 = gateway.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    // Who connects is told at once what is there.
+    let streamed = read_until(page, "/live/events", |text| text.contains("figure\\\">"));
+    let streamed = streamed.split_once("figure\\\">").unwrap().1.split_once(' ').unwrap().0.to_owned();
+    // The page says "feeding in" where the metric is below zero.
+    let scraped = line.rsplit_once(' ').unwrap().1.trim_start_matches('-');
+    assert_eq!(scraped.trim_end_matches('0'), streamed.trim_end_matches('0'), "{line}");
 }

@@ -12,8 +12,8 @@ use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-/// Nothing takes longer unless it is broken.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+/// Nothing takes longer unless it is broken. A disk that works again is found so after 30 s at the latest.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
 /// A telegram of a meter with this number, sent at `unix_s` by its own clock.
 pub(crate) fn telegram(unix_s: i64, meter: &str, lines: &[(&str, &str)]) -> Vec<u8> {

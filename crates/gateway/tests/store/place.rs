@@ -12,7 +12,7 @@ use std::time::Duration;
 /// 2026-04-12T09:40:00Z.
 pub(crate) const NOON_MS: i64 = 1_775_986_800_000;
 
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A database and its spool in a folder that goes with the test.
 pub(crate) struct Place {

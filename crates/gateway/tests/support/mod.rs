@@ -107,7 +107,7 @@ pub fn meter(name: &str, place: Place, protocol: Option<Protocol>) -> MeterSetup
 }
 
 /// Nothing in these tests takes longer than this unless it is broken.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits for an update that satisfies a condition.
 ///

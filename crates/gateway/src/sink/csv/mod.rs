@@ -1,6 +1,7 @@
 //! Monthly files with one line a reading, in the format of esp-smartmeter-netznoe.
 mod month_file;
 mod row;
+pub(crate) mod shelf;
 
 use super::sample::Sample;
 use crate::config::CsvSetup;

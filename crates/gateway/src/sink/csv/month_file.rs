@@ -157,7 +157,7 @@ fn oldest_file(directory: &Path, current: &Path) -> io::Result<Option<PathBuf>> 
 }
 
 /// Year, month and part of `YYYY_MM.CSV` or `YYYY_MM_N.CSV`; whatever else lies in the folder is not ours.
-fn parse_name(name: &str) -> Option<(u16, u8, u16)> {
+pub(super) fn parse_name(name: &str) -> Option<(u16, u8, u16)> {
     let mut parts = name.strip_suffix(".CSV")?.split('_');
     let (year, month) = (parts.next()?, parts.next()?);
     let part = parts.next().map_or(Some(1), |part| part.parse().ok())?;

@@ -1,5 +1,6 @@
 //! One file a page.
 pub(super) mod account;
+pub(super) mod files;
 pub(super) mod language;
 pub(super) mod live;
 pub(super) mod login;
