@@ -226,6 +226,12 @@ impl Status {
 }
 
 impl MeterStatus {
+    /// True when readings arrive and may be shown as live.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.current.is_live()
+    }
+
     /// When the last telegram came.
     #[must_use]
     pub const fn last_telegram(&self) -> Option<Instant> {

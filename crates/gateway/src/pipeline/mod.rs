@@ -33,7 +33,7 @@ use crate::status::Status;
 use crate::store::{self, Budget, Row, RowFlags, Store, StoreSetup};
 use crate::update::{Update, What};
 use crate::watch::{self, Beginning, Heartbeats, Remedy, RunRecord};
-use crate::web::{Board, Web};
+use crate::web::{self, Board, Parts, Web};
 use books::Books;
 use dating::Dating;
 use keeper::Keeper;
@@ -127,7 +127,18 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         Some(Rate::Url(setup)) => Some(tokio::spawn(prices::feed(setup, store.clone())?)),
         _ => None,
     };
-    let web = gateway.web.as_ref().and_then(|setup| Web::open(setup, &gateway.sinks, &names, &store, state));
+    let board = Arc::new(Board::new(names.iter().copied()));
+    let web = gateway.web.as_ref().and_then(|setup| {
+        let parts = Parts {
+            board: Arc::clone(&board),
+            store: store.clone(),
+            state_directory: state.map(Path::to_owned),
+            folders: web::folders(&gateway.sinks, &names),
+            shown: shown.clone(),
+            requests: requests.clone(),
+        };
+        Web::open(setup, parts)
+    });
     let (updates, inbox) = mpsc::channel(CHANNEL_LEN);
     let mut readers = JoinSet::new();
     for source in gateway.sources {
@@ -158,7 +169,7 @@ pub async fn run(gateway: Gateway, options: Options, shutdown: Shutdown) -> io::
         pages,
         pusher,
         observer: options.observer,
-        board: web.as_ref().map(|(board, _)| Arc::clone(board)),
+        board: web.is_some().then_some(board),
         telling,
         jumps: JumpWatch::default(),
         dating: Dating::new(),

@@ -2,7 +2,10 @@
 use super::access::{Identity, Visitor};
 use super::asset;
 use super::text::Language;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use metergate_reading::{Instant, Number, Trust};
 
 /// A whole page.
 pub(super) fn frame(visitor: &Visitor, title: &str, content: &Markup) -> Markup {
@@ -27,6 +30,7 @@ pub(super) fn frame(visitor: &Visitor, title: &str, content: &Markup) -> Markup 
                     div.tools {
                         (languages(visitor))
                         @if visitor.role.is_some() {
+                            a.button href=(format!("{base}/state")) { (say("state-title")) }
                             a.button href=(format!("{base}/files")) { (say("files-title")) }
                             a.button href=(format!("{base}/account")) { (say("account-title")) }
                         }
@@ -72,4 +76,18 @@ pub(super) fn field(label: &str, name: &str, kind: &str, value: &str, autocomple
 /// What went wrong, where a screen reader says it first.
 pub(super) fn problem(text: Option<&str>) -> Markup {
     text.map_or(PreEscaped(String::new()), |text| html! { p.problem role="alert" { (text) } })
+}
+
+/// Bytes as megabytes with one decimal.
+pub(super) fn megabytes(bytes: u64, language: Language) -> String {
+    let tenths = bytes.saturating_add(50_000) / 100_000;
+    let number = Number::new(i64::try_from(tenths).unwrap_or(i64::MAX), -1);
+    format!("{} MB", language.number(number))
+}
+
+/// The local time of an instant; `None` when nobody knows it.
+pub(super) fn local_time(at: Instant, format: &str) -> Option<String> {
+    let known = (at.trust != Trust::None).then_some(at.unix_ms)?;
+    let zoned = Timestamp::from_millisecond(known).ok()?.to_zoned(TimeZone::system());
+    Some(zoned.strftime(format).to_string())
 }

@@ -22,28 +22,34 @@ mod text;
 mod today;
 
 pub(crate) use board::Board;
+pub(crate) use page::files::{Folder, folders};
 
-use crate::config::{SinkSetup, WebSetup};
+use crate::config::WebSetup;
+use crate::control::Asked;
+use crate::status::Shown;
 use crate::store::Store;
 use access::{Accounts, Limits, Sessions, SetupCode};
-use page::files::Folder;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use today::Today;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// What the page shows and changes.
 #[derive(Debug)]
-struct Parts {
+pub(crate) struct Parts {
     /// What the meters say now.
-    board: Arc<Board>,
+    pub(crate) board: Arc<Board>,
     /// What they have said.
-    store: Store,
+    pub(crate) store: Store,
     /// Where accounts and sessions are kept.
-    state_directory: Option<PathBuf>,
+    pub(crate) state_directory: Option<PathBuf>,
     /// The monthly files of sinks.
-    folders: Vec<Folder>,
+    pub(crate) folders: Vec<Folder>,
+    /// How everything is doing.
+    pub(crate) shown: Shown,
+    /// Where the gateway is asked for something.
+    pub(crate) requests: mpsc::Sender<Asked>,
 }
 
 /// What every request can reach.
@@ -52,6 +58,9 @@ struct Inside {
     setup: WebSetup,
     board: Arc<Board>,
     today: Today,
+    store: Store,
+    shown: Shown,
+    requests: mpsc::Sender<Asked>,
     folders: Vec<Folder>,
     accounts: Accounts,
     sessions: Sessions,
@@ -75,24 +84,10 @@ pub(crate) struct Web {
 }
 
 impl Web {
-    /// Serves the page with a board for these meters and sources. Where that cannot be it is said, and the meters are
-    /// read all the same.
-    pub(crate) fn open(
-        setup: &WebSetup,
-        sinks: &[SinkSetup],
-        names: &[&str],
-        store: &Store,
-        state: Option<&Path>,
-    ) -> Option<(Arc<Board>, Self)> {
-        let board = Arc::new(Board::new(names.iter().copied()));
-        let parts = Parts {
-            board: Arc::clone(&board),
-            store: store.clone(),
-            state_directory: state.map(Path::to_owned),
-            folders: page::files::folders(sinks, names),
-        };
+    /// Serves the page. Where that cannot be it is said, and the meters are read all the same.
+    pub(crate) fn open(setup: &WebSetup, parts: Parts) -> Option<Self> {
         match Self::start(setup, parts) {
-            Ok(web) => return Some((board, web)),
+            Ok(web) => return Some(web),
             Err(error) if setup.asked_for => tracing::error!("there is no page: {error}"),
             Err(error) => {
                 tracing::warn!(
@@ -114,7 +109,10 @@ impl Web {
         let site = Arc::new(Inside {
             setup: setup.clone(),
             board: parts.board,
-            today: Today::new(parts.store),
+            today: Today::new(parts.store.clone()),
+            store: parts.store,
+            shown: parts.shown,
+            requests: parts.requests,
             folders: parts.folders,
             accounts: Accounts::load(state)?,
             sessions: Sessions::load(state),

@@ -3,7 +3,12 @@ use super::access::{Accounts, Need, Role};
 use super::board::Board;
 use super::route::{Route, routes};
 use super::{Parts, Web};
+use crate::clock::{self, Clock};
 use crate::config::{CsvSetup, Selection, SinkKind, SinkSetup, WebSetup};
+use crate::control::{Answer, Asked, Request};
+use crate::event::{Event, EventCode};
+use crate::sink::SinkStatus;
+use crate::status::{Shown, Status};
 use crate::store::{Store, StoreSetup};
 use axum::http::Method;
 use reqwest::header::{ACCEPT_LANGUAGE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
@@ -11,6 +16,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
 
 /// A page with a store and a state directory of its own.
 struct Page {
@@ -40,14 +47,38 @@ impl Page {
 
     fn start_in(setup: WebSetup, folder: tempfile::TempDir) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut status = Status::new([("haus", "/dev/ttyUSB0".to_owned())].into_iter());
+        status.sinks.insert("archive".to_owned(), SinkStatus::default());
+        let status = watch::Sender::new(Arc::new(status));
+        let (requests, mut asked) = mpsc::channel::<Asked>(1);
+        tokio::spawn(async move {
+            while let Some(Asked { request, answer }) = asked.recv().await {
+                let _ = answer.send(match request {
+                    Request::Pause { sink } if sink == "archive" => Answer::Done(String::new()),
+                    _ => Answer::Refused("there is no such sink".to_owned()),
+                });
+            }
+        });
         let (store, _) = Store::open(&StoreSetup::new(folder.path().join("metergate.db"))).unwrap();
         let parts = Parts {
             board: Arc::new(Board::new(["haus"].into_iter())),
             store,
             state_directory: Some(folder.path().to_owned()),
-            folders: super::page::files::folders(&[archive(folder.path())], &["haus"]),
+            folders: super::folders(&[archive(folder.path())], &["haus"]),
+            shown: Shown::new(Clock::start(), status.subscribe()),
+            requests,
         };
         let setup = WebSetup { listen: "127.0.0.1:0".parse().unwrap(), ..setup };
+        let event = Event {
+            seq: 0,
+            at: clock::time_of_day(),
+            code: EventCode::Silent,
+            about: Some("haus".into()),
+            detail: "for 5 min".to_owned(),
+            count: 1,
+        };
+        parts.store.event(event);
+        assert!(parts.store.flush_blocking(Duration::from_secs(60)));
         let web = Web::start(&setup, parts).unwrap();
         let client = Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
         Self { web, client, folder }
@@ -381,4 +412,26 @@ async fn row_44_monthly_files_are_listed_fetched_deleted_and_put_in_by_who_may()
     }
     assert_eq!(std::fs::read_to_string(csv.join("2026_02.CSV")).unwrap(), content);
     assert_eq!(std::fs::read_dir(&csv).unwrap().count(), 3, "nothing is left of what was refused");
+}
+
+#[tokio::test]
+async fn the_state_tells_meters_sinks_and_events_and_an_owner_pauses_a_sink() {
+    let page = Page::with_accounts();
+    let viewer = page.log_in("anna", PASSWORD).await.unwrap();
+    let owner = page.log_in("owner", PASSWORD).await.unwrap();
+    let viewer = [(COOKIE.as_str(), viewer.as_str()), (ACCEPT_LANGUAGE.as_str(), "de")];
+    let owner = [(COOKIE.as_str(), owner.as_str())];
+    let text = page.get("/state?severity=error&word=haus", &viewer).await.text().await.unwrap();
+    for part in
+        ["wartet auf das erste Telegramm", "/dev/ttyUSB0", "Es kommt kein Byte.", "for 5 min", "archive"]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(!text.contains("Anhalten"), "a viewer pauses nothing");
+    let text = page.get("/state?word=nothing-like-it", &viewer).await.text().await.unwrap();
+    assert!(text.contains("Nichts dergleichen.") && !text.contains("for 5 min"));
+    assert_eq!(location(&page.post("/sinks/archive/pause", &owner, &[]).await), "/state");
+    let answer = page.post("/sinks/none/resume", &owner, &[]).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    assert!(answer.text().await.unwrap().contains("there is no such sink"));
 }

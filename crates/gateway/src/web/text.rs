@@ -1,4 +1,5 @@
 //! What pages say, in the languages of their readers: `locales/`, one file a language.
+use crate::event::EventCode;
 use axum::http::{HeaderMap, header};
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{LanguageIdentifier, Loader as _, static_loader};
@@ -101,6 +102,16 @@ impl Language {
         }
     }
 
+    /// What an event means.
+    pub(super) fn event(self, code: EventCode) -> String {
+        match self {
+            Self::English => code.sentence().to_owned(),
+            Self::German => self
+                .try_say(&format!("event-{}", slug(code.text())))
+                .unwrap_or_else(|| code.sentence().to_owned()),
+        }
+    }
+
     /// A number with all its digits.
     pub(super) fn number(self, number: Number) -> String {
         let text = number.to_string();
@@ -142,7 +153,8 @@ mod tests {
     fn both_languages_say_the_same_things_with_the_same_values() {
         let (english, german) = (file(Language::English), file(Language::German));
         let of_pages = |texts: &BTreeMap<String, String>| {
-            texts.keys().filter(|name| !name.starts_with("register-")).cloned().collect::<BTreeSet<_>>()
+            let of_page = |name: &&String| !name.starts_with("register-") && !name.starts_with("event-");
+            texts.keys().filter(of_page).cloned().collect::<BTreeSet<_>>()
         };
         assert_eq!(of_pages(&english), of_pages(&german));
         for (name, text) in &english {
@@ -189,6 +201,16 @@ mod tests {
             }
         }
         assert!(missing.is_empty(), "{missing:#?}");
+    }
+
+    #[test]
+    fn every_event_has_a_german_sentence_and_no_sentence_is_of_none() {
+        let german = file(Language::German);
+        let events: BTreeSet<String> =
+            EventCode::ALL.iter().map(|code| format!("event-{}", slug(code.text()))).collect();
+        let said: BTreeSet<String> =
+            german.keys().filter(|name| name.starts_with("event-")).cloned().collect();
+        assert_eq!(said, events);
     }
 
     #[test]

@@ -168,7 +168,7 @@ async fn a_phone_of_320_pixels_and_a_browser_without_scripts_show_everything() {
         browser.driver.goto(&gateway.url).await.unwrap();
         until_live(&mut gateway, &browser).await;
         browser.driver.find(By::Css("#meter-haus summary")).await.unwrap().click().await.unwrap();
-        for path in ["/", "/welcome", "/account"] {
+        for path in ["/", "/welcome", "/account", "/state", "/files"] {
             if path != "/" {
                 browser.driver.goto(format!("{}{path}", gateway.url)).await.unwrap();
             }

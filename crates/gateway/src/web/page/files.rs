@@ -3,21 +3,20 @@ use crate::config::{SinkKind, SinkSetup};
 use crate::sink::shelf::{LEN_MAX, Listed, Receiving, Shelf, ShelfError, Space};
 use crate::web::Site;
 use crate::web::access::{Role, Visitor};
-use crate::web::frame::{frame, problem};
+use crate::web::frame::{frame, megabytes, problem};
 use crate::web::text::Language;
 use axum::extract::multipart::{Field, Multipart};
 use axum::extract::{Extension, Form, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use metergate_reading::Number;
 use serde::Deserialize;
 use std::sync::Arc;
 use tower_http::services::ServeFile;
 
 /// The files that a sink writes of one meter.
 #[derive(Debug, Clone)]
-pub(in crate::web) struct Folder {
+pub(crate) struct Folder {
     sink: Arc<str>,
     meter: Arc<str>,
     shelf: Shelf,
@@ -27,7 +26,7 @@ pub(in crate::web) struct Folder {
 pub(in crate::web) const BODY_MAX: u64 = LEN_MAX + (1 << 20);
 
 /// The folders of all sinks that write such files.
-pub(in crate::web) fn folders(sinks: &[SinkSetup], meters: &[&str]) -> Vec<Folder> {
+pub(crate) fn folders(sinks: &[SinkSetup], meters: &[&str]) -> Vec<Folder> {
     let mut folders = Vec::new();
     for sink in sinks {
         let SinkKind::Csv(setup) = &sink.kind else { continue };
@@ -141,13 +140,6 @@ fn space_text(space: Space, language: Language) -> String {
         ("total", megabytes(space.total, language).into()),
     ];
     language.say_with("files-space", &values)
-}
-
-/// Bytes as megabytes with one decimal.
-fn megabytes(bytes: u64, language: Language) -> String {
-    let tenths = bytes.saturating_add(50_000) / 100_000;
-    let number = Number::new(i64::try_from(tenths).unwrap_or(i64::MAX), -1);
-    format!("{} MB", language.number(number))
 }
 
 fn find<'s>(site: &'s Site, sink: &str, meter: &str) -> Option<&'s Folder> {

@@ -2,13 +2,11 @@
 use crate::web::Site;
 use crate::web::access::Visitor;
 use crate::web::board::{Content, MeterNow, Shown};
-use crate::web::frame::frame;
+use crate::web::frame::{frame, local_time};
 use crate::web::text::Language;
 use crate::web::today::{Beginning, COUNTERS};
 use axum::extract::{Extension, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use metergate_meter::verdict::Verdict;
 use metergate_reading::{Instant, Number, ObisCode, Trust, Unit};
@@ -227,13 +225,10 @@ fn since(beginning: &Beginning, language: Language) -> String {
     if beginning.whole_day {
         return language.say("live-today");
     }
-    let time = clock_time(beginning.mark.unix_s().saturating_mul(1000), "%H:%M");
+    let at =
+        Instant { unix_ms: beginning.mark.unix_s().saturating_mul(1000), trust: Trust::HostSynchronised };
+    let time = local_time(at, "%H:%M").unwrap_or_default();
     language.say_with("live-since", &[("time", time.into())])
-}
-
-fn clock_time(unix_ms: i64, format: &str) -> String {
-    let at = Timestamp::from_millisecond(unix_ms).unwrap_or_default();
-    at.to_zoned(TimeZone::system()).strftime(format).to_string()
 }
 
 fn age(meter: &MeterNow, at: Instant, language: Language) -> Markup {
@@ -245,7 +240,7 @@ fn age(meter: &MeterNow, at: Instant, language: Language) -> Markup {
         _ => language.say_with("live-ago-hours", &[("n", (seconds / 3600).into())]),
     };
     html! {
-        @if at.trust != Trust::None { span.at { (clock_time(at.unix_ms, "%H:%M:%S")) } " \u{b7} " }
+        @if let Some(time) = local_time(at, "%H:%M:%S") { span.at { (time) } " \u{b7} " }
         span.ago data-age=(seconds) data-stale-after=(stale_after) { (ago) }
         @if at.trust == Trust::None { " " (language.say("live-no-time")) }
     }

@@ -4,6 +4,7 @@ pub(super) mod files;
 pub(super) mod language;
 pub(super) mod live;
 pub(super) mod login;
+pub(super) mod state;
 pub(super) mod welcome;
 
 /// A path of this page that somebody wanted to see, or the first page: never another host.
