@@ -78,11 +78,16 @@ pub(super) fn problem(text: Option<&str>) -> Markup {
     text.map_or(PreEscaped(String::new()), |text| html! { p.problem role="alert" { (text) } })
 }
 
-/// Bytes as megabytes with one decimal.
-pub(super) fn megabytes(bytes: u64, language: Language) -> String {
-    let tenths = bytes.saturating_add(50_000) / 100_000;
+/// Bytes as kB, MB or GB with one decimal.
+pub(super) fn size(bytes: u64, language: Language) -> String {
+    let (unit, name) = match bytes {
+        0..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    let tenths = bytes.saturating_add(unit / 20) / (unit / 10);
     let number = Number::new(i64::try_from(tenths).unwrap_or(i64::MAX), -1);
-    format!("{} MB", language.number(number))
+    format!("{} {name}", language.number(number))
 }
 
 /// The local time of an instant; `None` when nobody knows it.
@@ -90,4 +95,16 @@ pub(super) fn local_time(at: Instant, format: &str) -> Option<String> {
     let known = (at.trust != Trust::None).then_some(at.unix_ms)?;
     let zoned = Timestamp::from_millisecond(known).ok()?.to_zoned(TimeZone::system());
     Some(zoned.strftime(format).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_told_in_the_unit_that_fits_it() {
+        let told = [0, 1_449, 999_950, 1_250_000, 221_556_900_000, u64::MAX]
+            .map(|bytes| size(bytes, Language::German));
+        assert_eq!(told, ["0,0 kB", "1,4 kB", "1000,0 kB", "1,3 MB", "221,6 GB", "18446744073,7 GB"]);
+    }
 }

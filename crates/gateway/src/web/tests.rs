@@ -361,7 +361,7 @@ async fn row_44_monthly_files_are_listed_fetched_deleted_and_put_in_by_who_may()
     let owner = [(COOKIE.as_str(), owner.as_str())];
 
     let text = page.get("/files", &viewer).await.text().await.unwrap();
-    for part in ["2026_04.CSV", "being written", "MB free", "used of"] {
+    for part in ["2026_04.CSV", "being written", "B free", "used of"] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     assert!(!text.contains("<button type=\"submit\" aria-label=\"Delete"), "a viewer deletes nothing");

@@ -3,7 +3,7 @@ use crate::config::{SinkKind, SinkSetup};
 use crate::sink::shelf::{LEN_MAX, Listed, Receiving, Shelf, ShelfError, Space};
 use crate::web::Site;
 use crate::web::access::{Role, Visitor};
-use crate::web::frame::{frame, megabytes, problem};
+use crate::web::frame::{frame, problem, size};
 use crate::web::text::Language;
 use axum::extract::multipart::{Field, Multipart};
 use axum::extract::{Extension, Form, Path, Request, State};
@@ -100,7 +100,7 @@ fn table(folder: &Folder, files: &[Listed], visitor: &Visitor) -> Markup {
                     @for file in files {
                         tr {
                             th scope="row" { a href=(format!("{at}/{}", file.name)) download { (file.name) } }
-                            td { (megabytes(file.len, visitor.language)) }
+                            td { (size(file.len, visitor.language)) }
                             td {
                                 @if file.is_open { (say("files-open")) }
                                 @else if visitor.role == Some(Role::Owner) {
@@ -135,9 +135,9 @@ fn upload_form(folder: &Folder, visitor: &Visitor) -> Markup {
 fn space_text(space: Space, language: Language) -> String {
     let used = space.total.saturating_sub(space.free);
     let values = [
-        ("free", megabytes(space.free, language).into()),
-        ("used", megabytes(used, language).into()),
-        ("total", megabytes(space.total, language).into()),
+        ("free", size(space.free, language).into()),
+        ("used", size(used, language).into()),
+        ("total", size(space.total, language).into()),
     ];
     language.say_with("files-space", &values)
 }

@@ -6,7 +6,7 @@ use crate::status::{MeterStatus, Status, StoreStatus};
 use crate::watch::Resources;
 use crate::web::Site;
 use crate::web::access::{Role, Visitor};
-use crate::web::frame::{frame, local_time, megabytes, problem};
+use crate::web::frame::{frame, local_time, problem, size};
 use crate::web::text::Language;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
@@ -147,7 +147,7 @@ fn store(store: &StoreStatus, language: Language) -> Markup {
     html! {
         @if let Some(error) = &store.error { p.problem { (error) } }
         dl.counters {
-            (row(&language.say("state-size"), &megabytes(store.bytes, language)))
+            (row(&language.say("state-size"), &size(store.bytes, language)))
             (row(&language.say("state-pending"), &store.pending.to_string()))
             @if store.dropped > 0 { (row(&language.say("state-dropped"), &store.dropped.to_string())) }
         }
@@ -181,10 +181,10 @@ fn host(site: &Site, status: &Status, language: Language) -> Markup {
 fn machine(resources: &Resources, language: Language) -> Markup {
     html! {
         @if let Some(bytes) = resources.resident_bytes {
-            (row(&language.say("state-memory"), &megabytes(bytes, language)))
+            (row(&language.say("state-memory"), &size(bytes, language)))
         }
         @if let Some(bytes) = resources.disk_written_bytes {
-            (row(&language.say("state-written"), &megabytes(bytes, language)))
+            (row(&language.say("state-written"), &size(bytes, language)))
         }
         @if let Some(mc) = resources.cpu_temperature_mc {
             (row(&language.say("state-temperature"), &format!("{} \u{b0}C", language.number(Number::new(mc / 100, -1)))))
