@@ -339,7 +339,7 @@ fn by_convention_5_gas_and_water_are_children_of_the_meter_that_they_stand_behin
             let all = devices_5(&kept(broker.port).await);
             let table = |id: &str| {
                 let properties = all[id].properties.iter();
-                let row = |(path, one): (&String, &five::Property)| {
+                let row = |(path, one): (&String, &homie_checker::Property)| {
                     format!("{path} {} {} {}", one.datatype, one.value, one.unit.as_deref().unwrap_or("-"))
                 };
                 properties.map(row).collect::<Vec<_>>()

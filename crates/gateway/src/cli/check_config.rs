@@ -43,6 +43,10 @@ pub fn explain(
     if let Some(directory) = &gateway.state_directory {
         writeln!(out, "state    {}", directory.display())?;
     }
+    match &gateway.web {
+        Some(web) => writeln!(out, "page     {web}")?,
+        None => writeln!(out, "page     none")?,
+    }
     for meter in &gateway.meters {
         writeln!(out, "\n{HEAD}meter {}{HEAD:#}: {}", meter.name, meaning_of_meter(meter))?;
         values(&explained, "meter", &meter.name, out)?;

@@ -61,9 +61,9 @@ fn address(value: &Value) -> Result<IpAddr, String> {
 impl std::fmt::Display for WebSetup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.listen.ip().is_unspecified() {
-            write!(f, "a page on port {} of every address of this host", self.listen.port())?;
+            write!(f, "on port {} of every address of this host", self.listen.port())?;
         } else {
-            write!(f, "a page at http://{}", self.listen)?;
+            write!(f, "at http://{}", self.listen)?;
         }
         for proxy in &self.trusted_proxies {
             write!(f, ", behind a proxy at {proxy}")?;
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(read("trusted_proxies = []").unwrap(), WebSetup::default());
         let setup = read("listen = \"127.0.0.1:80\"\ntrusted_proxies = [\"192.0.2.7\"]").unwrap();
         assert!(setup.asked_for);
-        assert_eq!(setup.to_string(), "a page at http://127.0.0.1:80, behind a proxy at 192.0.2.7");
+        assert_eq!(setup.to_string(), "at http://127.0.0.1:80, behind a proxy at 192.0.2.7");
         let expected = "sink.x.listen: `8080` is no address with a port";
         assert_eq!(read("listen = \"8080\"").unwrap_err(), [expected]);
         let expected = "sink.x.ingress_from: `homeassistant` is no address such as \"192.0.2.1\"";

@@ -3,17 +3,9 @@
 //! Source: <https://homieiot.github.io/specification/spec-core-v5_0_0/>.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses its part, and unwraps")]
 
-use super::homie_checker::Kept;
+use super::homie_checker::{Kept, Property};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A property as a controller sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Property {
-    pub(crate) datatype: String,
-    pub(crate) unit: Option<String>,
-    pub(crate) value: String,
-}
 
 /// A device as a controller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
